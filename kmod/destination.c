@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The destination: receives pages straight into the files of guest RAM. */
+
+#include <linux/fs.h>
+#include <linux/falloc.h>	/* needs fs.h */
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/shmem_fs.h>
+#include <net/genetlink.h>
+
+#include "compat/compat.h"
+#include "session.h"
+#include "sock.h"
+
+/* How long a failed session listens on, so that its last words arrive. */
+#define DRAIN_MS	1000
+
+/**
+ * vmmig_destination_check - all that a destination can refuse before it runs
+ * @s: the session
+ * @extack: gets a sentence on failure
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or a negative errno.
+ */
+int vmmig_destination_check(struct vmmig_session *s,
+			    struct netlink_ext_ack *extack)
+{
+	struct mm_struct *mm = s->kvm ? vmmig_vm_mm(s->kvm) : NULL;
+	unsigned int i;
+	char who[64];
+
+	for (i = 0; i < s->nr_blocks; i++) {
+		if (!vmmig_block_mapped_elsewhere(&s->blocks[i], mm, who,
+						  sizeof(who)))
+			continue;
+		NL_SET_ERR_MSG_FMT(extack,
+				   "RAM block %.20s: in use by %.40s",
+				   s->blocks[i].id, who);
+		return -EBUSY;
+	}
+	s->memcg = get_mem_cgroup_from_mm(mm ? mm : current->mm);
+	return 0;
+}
+
+static struct vmmig_block *block_by_nr(struct vmmig_session *s, u16 nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr_blocks; i++) {
+		if (s->blocks[i].nr == nr)
+			return &s->blocks[i];
+	}
+	return NULL;
+}
+
+static int punch(struct vmmig_block *block, pgoff_t first, u64 nr)
+{
+	return vfs_fallocate(block->file,
+			     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			     (loff_t)first << PAGE_SHIFT,
+			     (loff_t)nr << PAGE_SHIFT);
+}
+
+/*
+ * Pages that will be overwritten in whole need not be cleared, SGP_WRITE says
+ * so. They are not locked while the network is waited for: whoever reads the
+ * file meanwhile finds them not up to date, as after fallocate().
+ */
+static int get_pages(struct vmmig_stream *stream, struct vmmig_block *block,
+		     pgoff_t first, unsigned int nr)
+{
+	struct inode *inode = file_inode(block->file);
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		struct folio *folio;
+		int err;
+
+		err = shmem_get_folio(inode, first + i, 0, &folio, SGP_WRITE);
+		if (err) {
+			while (i--)
+				put_page(stream->bvec[i].bv_page);
+			return err;
+		}
+		if (folio_test_large(folio) && !folio_test_uptodate(folio)) {
+			folio_zero_range(folio, 0, folio_size(folio));
+			folio_mark_uptodate(folio);
+		}
+		bvec_set_page(&stream->bvec[i], folio_file_page(folio, first + i),
+			      PAGE_SIZE, 0);
+		folio_unlock(folio);
+		if (!(i % 64))
+			cond_resched();
+	}
+	return 0;
+}
+
+static int finish_page(struct vmmig_block *block, struct page *page)
+{
+	struct folio *folio = page_folio(page);
+	int err = 0;
+
+	folio_lock(folio);
+	if (folio->mapping == block->mapping) {
+		if (!folio_test_uptodate(folio))
+			folio_mark_uptodate(folio);
+		folio_mark_dirty(folio);
+	} else {
+		err = -ESTALE;	/* somebody truncated the file */
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	return err;
+}
+
+static int place_pages(struct vmmig_stream *stream, struct vmmig_block *block,
+		       const struct vmmig_msg *msg)
+{
+	unsigned int i;
+	int err, ret;
+
+	err = get_pages(stream, block, msg->index, msg->count);
+	if (err)
+		return err;
+	err = vmmig_sock_recv_pages(stream->sock, stream->bvec, msg->count,
+				    msg->len);
+	if (err) {
+		for (i = 0; i < msg->count; i++)
+			put_page(stream->bvec[i].bv_page);
+		return err;
+	}
+	for (i = 0; i < msg->count; i++) {
+		ret = finish_page(block, stream->bvec[i].bv_page);
+		if (ret)
+			err = ret;
+	}
+	return err;
+}
+
+static int place(struct vmmig_stream *stream, const struct vmmig_msg *msg)
+{
+	struct vmmig_session *s = stream->session;
+	struct vmmig_block *block = block_by_nr(s, msg->block);
+	int err;
+
+	if (!block || msg->index >= block->nr_pages ||
+	    msg->count > block->nr_pages - msg->index) {
+		vmmig_session_fail(s, -EPROTO,
+				   "the peer sent pages outside of the VM's RAM");
+		return -EPROTO;
+	}
+	if (i_size_read(file_inode(block->file)) >> PAGE_SHIFT !=
+	    block->nr_pages) {
+		vmmig_session_fail(s, -ESTALE,
+				   "the file of RAM block %.100s changed its size",
+				   block->id);
+		return -ESTALE;
+	}
+
+	if (msg->type == VMMIG_MSG_PAGES) {
+		err = place_pages(stream, block, msg);
+		stream->count.pages_data += msg->count;
+	} else {
+		err = punch(block, msg->index, msg->count);
+		stream->count.pages_zero += msg->count;
+	}
+	if (err == -ENOSPC || err == -ENOMEM)
+		vmmig_session_fail(s, err,
+				   "no room for RAM block %.100s; free memory or enlarge the tmpfs at the destination",
+				   block->id);
+	else if (err)
+		vmmig_session_fail(s, err,
+				   "placing pages of RAM block %.100s failed (error %d)",
+				   block->id, err);
+	return err;
+}
+
+static int check_end(struct vmmig_stream *stream)
+{
+	struct vmmig_session *s = stream->session;
+	struct vmmig_end_wire end;
+	int err;
+
+	err = vmmig_sock_recv(stream->sock, &end, sizeof(end));
+	if (err) {
+		vmmig_session_fail(s, err, "the peer closed the connection");
+		return err;
+	}
+	if (le64_to_cpu(end.pages_data) != stream->count.pages_data ||
+	    le64_to_cpu(end.pages_zero) != stream->count.pages_zero) {
+		vmmig_session_fail(s, -EBADMSG,
+				   "stream %u: the source sent %llu pages and %llu zero pages, %llu and %llu arrived",
+				   stream->nr, le64_to_cpu(end.pages_data),
+				   le64_to_cpu(end.pages_zero),
+				   stream->count.pages_data,
+				   stream->count.pages_zero);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+static int answer(struct vmmig_stream *stream, u16 type, u32 arg)
+{
+	struct vmmig_msg msg = { .type = type, .arg = arg };
+	int err;
+
+	err = vmmig_sock_send_msg(stream->sock, &msg, NULL, false);
+	if (err)
+		vmmig_session_fail(stream->session, err,
+				   "the peer closed the connection");
+	return err;
+}
+
+/* One message; @ended is set by the last one. */
+static int receive_one(struct vmmig_stream *stream, bool *ended)
+{
+	struct vmmig_session *s = stream->session;
+	struct vmmig_msg msg;
+	int err;
+
+	err = vmmig_stream_recv(stream, &msg);
+	if (err)
+		return err;
+	stream->count.bytes += sizeof(struct vmmig_msg_wire) + msg.len;
+
+	switch (msg.type) {
+	case VMMIG_MSG_PAGES:
+	case VMMIG_MSG_ZERO:
+		return place(stream, &msg);
+	case VMMIG_MSG_PASS_END:
+		WRITE_ONCE(s->pass.nr, msg.arg);
+		return answer(stream, VMMIG_MSG_PASS_ACK, msg.arg);
+	case VMMIG_MSG_END:
+		err = check_end(stream);
+		if (err)
+			return err;
+		*ended = true;
+		return answer(stream, VMMIG_MSG_END_ACK, 0);
+	default:
+		vmmig_session_fail(s, -EPROTO, "the peer sent an unexpected %s",
+				   vmmig_proto_name(msg.type));
+		return -EPROTO;
+	}
+}
+
+static void stream_work(struct work_struct *work)
+{
+	struct vmmig_stream *stream =
+		container_of(work, struct vmmig_stream, work);
+	struct vmmig_session *s = stream->session;
+	struct mem_cgroup *old = set_active_memcg(s->memcg);
+	u64 cpu = current->se.sum_exec_runtime;
+	bool ended = false;
+	int err = 0;
+
+	while (!err && !ended) {
+		err = receive_one(stream, &ended);
+		stream->count.cpu_ns = current->se.sum_exec_runtime - cpu;
+		if (!stream->nr)
+			vmmig_session_progress(s);
+		cond_resched();
+	}
+	if (err) {
+		vmmig_stream_send_error(stream);
+		vmmig_sock_drain(stream->sock, DRAIN_MS);
+		/* The other streams have nothing to wait for. */
+		vmmig_session_shutdown(s);
+	}
+	set_active_memcg(old);
+}
+
+static int receive(struct vmmig_session *s)
+{
+	unsigned int i;
+	int err;
+
+	err = vmmig_hello_exchange(s);
+	if (err) {
+		vmmig_stream_send_error(&s->streams[0]);
+		vmmig_sock_drain(s->streams[0].sock, DRAIN_MS);
+		return err;
+	}
+
+	vmmig_session_set_state(s, VMMIG_STATE_RECEIVING);
+	for (i = 0; i < s->nr_blocks; i++) {
+		err = punch(&s->blocks[i], 0, s->blocks[i].nr_pages);
+		if (err) {
+			vmmig_session_fail(s, err,
+					   "emptying RAM block %.100s failed (error %d)",
+					   s->blocks[i].id, err);
+			vmmig_stream_send_error(&s->streams[0]);
+			return err;
+		}
+	}
+
+	for (i = 0; i < s->nr_streams; i++) {
+		INIT_WORK(&s->streams[i].work, stream_work);
+		queue_work(vmmig_wq, &s->streams[i].work);
+	}
+	for (i = 0; i < s->nr_streams; i++)
+		flush_work(&s->streams[i].work);
+	return s->error;
+}
+
+/**
+ * vmmig_destination_run - a destination from the first hello to the end
+ * @s: the session
+ *
+ * Context: Process context, sleeps. The session's own work.
+ */
+void vmmig_destination_run(struct vmmig_session *s)
+{
+	if (receive(s))
+		vmmig_session_shutdown(s);
+}
+
+/**
+ * vmmig_destination_say_cancelled - tell the source about a cancelled session
+ * @s: the session
+ *
+ * Its streams are blocked in receiving, so this goes around them.
+ *
+ * Context: Process context, may sleep.
+ */
+void vmmig_destination_say_cancelled(struct vmmig_session *s)
+{
+	vmmig_session_fail(s, -ECANCELED, "cancelled by request");
+	mutex_lock(&s->sock_lock);
+	if (s->streams[0].sock)
+		vmmig_stream_send_error(&s->streams[0]);
+	mutex_unlock(&s->sock_lock);
+}

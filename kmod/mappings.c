@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which processes map guest RAM, and what happens to their page tables.
+ *
+ * The scan (tracker.c) trusts the dirty bits of page table entries. Two
+ * things would make them lie, and are dealt with here:
+ *
+ * 1. An entry that is writable without being dirty: get_user_pages_fast()
+ *    writes through it and sets no dirty bit. Read faults install such
+ *    entries in shared mappings, unless the mapping is write-notify. So every
+ *    mapping of a RAM file gets the page protection of a private one for the
+ *    time of the session: entries come read-only, and the fault that makes
+ *    them writable makes them dirty as well (do_wp_page, mm/memory.c).
+ *
+ * 2. An entry that is taken away together with its dirty bit: reclaim,
+ *    migration, munmap, exit, hole punching. All of them call the MMU
+ *    notifier of the address space first (mm/mmu_notifier.c); the pages of
+ *    such a range count as written.
+ */
+
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/rbtree.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "compat/compat.h"
+#include "mappings.h"
+#include "ram.h"
+
+/* Upper bound for the mappings of one address space. */
+#define MAX_MAPS	1024
+
+/*
+ * The tree of all mappings, walked in order. vma_interval_tree_foreach() is
+ * not exported, but rb_next() is, and a handful of mappings needs no index.
+ * The caller holds i_mmap_rwsem.
+ */
+static struct vm_area_struct *mapping_first_vma(struct address_space *mapping)
+{
+	struct rb_node *node = rb_first_cached(&mapping->i_mmap);
+
+	return rb_entry_safe(node, struct vm_area_struct, shared.rb);
+}
+
+static struct vm_area_struct *mapping_next_vma(struct vm_area_struct *vma)
+{
+	return rb_entry_safe(rb_next(&vma->shared.rb), struct vm_area_struct,
+			     shared.rb);
+}
+
+#define mapping_for_each_vma(vma, mapping) \
+	for (vma = mapping_first_vma(mapping); vma; vma = mapping_next_vma(vma))
+
+static void describe_mm(struct mm_struct *mm, char *who, size_t len)
+{
+	struct task_struct *task;
+
+	rcu_read_lock();
+	task = vmmig_mm_owner(mm);
+	if (task)
+		snprintf(who, len, "%s (pid %d)", task->comm, task->tgid);
+	else
+		strscpy(who, "a process", len);
+	rcu_read_unlock();
+}
+
+static pgprot_t notify_prot(const struct vm_area_struct *vma)
+{
+	return vm_get_page_prot(vma->vm_flags & ~VM_SHARED);
+}
+
+/**
+ * vmmig_block_scannable - can the dirty helpers see all mappings of a block?
+ * @block: the block
+ * @who: gets the name of the process that stands in the way
+ * @len: size of @who
+ *
+ * walk_page_mapping() stops without a word at the first mapping that is
+ * private, can never be written or is hugetlb, and does not look at those
+ * behind it.
+ *
+ * Context: Process context, takes i_mmap_rwsem.
+ * Return: what a scan is worth.
+ */
+enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block, char *who,
+				      size_t len)
+{
+	const vm_flags_t want = VM_SHARED | VM_MAYWRITE;
+	struct address_space *mapping = block->mapping;
+	enum vmmig_scan scan = VMMIG_SCAN_SURE;
+	struct vm_area_struct *vma;
+
+	i_mmap_lock_read(mapping);
+	mapping_for_each_vma(vma, mapping) {
+		if ((vma->vm_flags & (want | VM_HUGETLB)) != want) {
+			describe_mm(vma->vm_mm, who, len);
+			scan = VMMIG_SCAN_BLOCKED;
+			break;
+		}
+		if (pgprot_val(READ_ONCE(vma->vm_page_prot)) !=
+		    pgprot_val(notify_prot(vma)))
+			scan = VMMIG_SCAN_UNARMED;
+	}
+	i_mmap_unlock_read(mapping);
+
+	return scan;
+}
+
+/**
+ * vmmig_block_mapped_elsewhere - is a block mapped by anybody but one?
+ * @block: the block
+ * @mm: who may map it, or NULL
+ * @who: gets the name of the other process
+ * @len: size of @who
+ *
+ * Context: Process context, takes i_mmap_rwsem.
+ * Return: true if so.
+ */
+bool vmmig_block_mapped_elsewhere(struct vmmig_block *block,
+				  const struct mm_struct *mm, char *who,
+				  size_t len)
+{
+	struct address_space *mapping = block->mapping;
+	struct vm_area_struct *vma;
+	bool elsewhere = false;
+
+	i_mmap_lock_read(mapping);
+	mapping_for_each_vma(vma, mapping) {
+		if (vma->vm_mm != mm) {
+			describe_mm(vma->vm_mm, who, len);
+			elsewhere = true;
+			break;
+		}
+	}
+	i_mmap_unlock_read(mapping);
+
+	return elsewhere;
+}
+
+/**
+ * vmmig_map_lookup - find the mapping at an address
+ * @table: the mappings of the address space
+ * @addr: the address
+ *
+ * Context: Any, under rcu_read_lock().
+ * Return: the mapping, or NULL.
+ */
+const struct vmmig_map *
+vmmig_map_lookup(const struct vmmig_map_table *table, unsigned long addr)
+{
+	unsigned int low = 0, high = table->nr;
+
+	while (low < high) {
+		unsigned int mid = low + (high - low) / 2;
+		const struct vmmig_map *map = &table->map[mid];
+
+		if (addr < map->start)
+			high = mid;
+		else if (addr >= map->end)
+			low = mid + 1;
+		else
+			return map;
+	}
+	return NULL;
+}
+
+static void mark_map_range(const struct vmmig_map *map, unsigned long start,
+			   unsigned long end)
+{
+	start = max(start, map->start);
+	end = min(end, map->end);
+	if (start >= end)
+		return;
+	vmmig_block_mark_written(map->block,
+				 map->pgoff + ((start - map->start) >> PAGE_SHIFT),
+				 (end - start) >> PAGE_SHIFT);
+}
+
+/*
+ * Called under whatever the page table code holds, also when it must not
+ * block: only atomic bit operations here.
+ */
+static int mm_invalidate_range_start(struct mmu_notifier *mn,
+				     const struct mmu_notifier_range *range)
+{
+	struct vmmig_mm *vmm = container_of(mn, struct vmmig_mm, mn);
+	const struct vmmig_map_table *table;
+	unsigned int i;
+
+	switch (range->event) {
+	case MMU_NOTIFY_PROTECTION_VMA:
+	case MMU_NOTIFY_PROTECTION_PAGE:
+	case MMU_NOTIFY_SOFT_DIRTY:
+		/* Entries and their dirty bits stay; also our own scans. */
+		return 0;
+	default:
+		break;
+	}
+
+	rcu_read_lock();
+	table = rcu_dereference(vmm->table);
+	for (i = 0; table && i < table->nr; i++) {
+		const struct vmmig_map *map = &table->map[i];
+
+		if (range->end <= map->start)
+			break;
+		if (range->start >= map->end)
+			continue;
+		mark_map_range(map, range->start, range->end);
+		atomic64_add((min(range->end, map->end) -
+			      max(range->start, map->start)) >> PAGE_SHIFT,
+			     &vmm->owner->unmapped);
+	}
+	rcu_read_unlock();
+	return 0;
+}
+
+static const struct mmu_notifier_ops mm_notifier_ops = {
+	.invalidate_range_start = mm_invalidate_range_start,
+};
+
+/**
+ * vmmig_mappings_init - prepare an empty set
+ * @maps: the set
+ * @blocks: the session's blocks
+ * @nr_blocks: how many
+ */
+void vmmig_mappings_init(struct vmmig_mappings *maps,
+			 struct vmmig_block *blocks, unsigned int nr_blocks)
+{
+	INIT_LIST_HEAD(&maps->mms);
+	maps->nr_mms = 0;
+	maps->blocks = blocks;
+	maps->nr_blocks = nr_blocks;
+	atomic64_set(&maps->unmapped, 0);
+	maps->armed = false;
+}
+
+/**
+ * vmmig_mappings_find - find an address space
+ * @maps: the set
+ * @mm: the address space
+ *
+ * Context: The session's own work.
+ * Return: the entry, or NULL if it does not map guest RAM.
+ */
+struct vmmig_mm *vmmig_mappings_find(struct vmmig_mappings *maps,
+				     const struct mm_struct *mm)
+{
+	struct vmmig_mm *vmm;
+
+	list_for_each_entry(vmm, &maps->mms, node) {
+		if (vmm->mn.mm == mm)
+			return vmm;
+	}
+	return NULL;
+}
+
+static struct vmmig_block *find_block(struct vmmig_mappings *maps,
+				      const struct vm_area_struct *vma)
+{
+	unsigned int i;
+
+	if (!vma->vm_file)
+		return NULL;
+	for (i = 0; i < maps->nr_blocks; i++) {
+		if (vma->vm_file->f_mapping == maps->blocks[i].mapping)
+			return &maps->blocks[i];
+	}
+	return NULL;
+}
+
+/*
+ * Entries of this mapping come read-only from now on. Needs mmap_lock for
+ * writing, and the VMA's own lock against faults that take only that.
+ * Huge entries would escape the scan, so none may be made.
+ */
+static bool make_write_notify(struct vm_area_struct *vma)
+{
+	pgprot_t prot = notify_prot(vma);
+	bool changed = false;
+
+	if (pgprot_val(vma->vm_page_prot) != pgprot_val(prot)) {
+		vma_start_write(vma);
+		WRITE_ONCE(vma->vm_page_prot, prot);
+		changed = true;
+	}
+	if (!(vma->vm_flags & VM_NOHUGEPAGE))
+		vm_flags_set(vma, VM_NOHUGEPAGE);
+	return changed;
+}
+
+/* Leaves alone what had its protection or flag from somebody else. */
+static void undo_write_notify(struct vm_area_struct *vma,
+			      const struct vmmig_map *map)
+{
+	vma_start_write(vma);
+	if (map->was_shared_prot)
+		WRITE_ONCE(vma->vm_page_prot, vm_get_page_prot(vma->vm_flags));
+	if (map->was_huge_allowed)
+		vm_flags_clear(vma, VM_NOHUGEPAGE);
+}
+
+/* What was there before us: seen now, or remembered from the last time. */
+static void remember_before(struct vmmig_map *map,
+			    const struct vm_area_struct *vma,
+			    const struct vmmig_map_table *old)
+{
+	const struct vmmig_map *was =
+		old ? vmmig_map_lookup(old, map->start) : NULL;
+
+	map->was_shared_prot = pgprot_val(vma->vm_page_prot) !=
+			       pgprot_val(notify_prot(vma));
+	map->was_huge_allowed = !(vma->vm_flags & VM_NOHUGEPAGE);
+	if (was) {
+		map->was_shared_prot |= was->was_shared_prot;
+		map->was_huge_allowed |= was->was_huge_allowed;
+	}
+}
+
+static unsigned int count_maps(struct vmmig_mappings *maps,
+			       struct mm_struct *mm)
+{
+	VMA_ITERATOR(vmi, mm, 0);
+	struct vm_area_struct *vma;
+	unsigned int nr = 0;
+
+	for_each_vma(vmi, vma) {
+		if (find_block(maps, vma))
+			nr++;
+	}
+	return nr;
+}
+
+/*
+ * Everything that the new table maps and the old one did not map in the same
+ * way counts as written: nobody has watched those entries so far.
+ */
+static void mark_new_ranges(const struct vmmig_map_table *old,
+			    const struct vmmig_map_table *new)
+{
+	unsigned int i;
+
+	for (i = 0; i < new->nr; i++) {
+		const struct vmmig_map *map = &new->map[i];
+		const struct vmmig_map *was =
+			old ? vmmig_map_lookup(old, map->start) : NULL;
+
+		if (was && was->block == map->block &&
+		    was->end >= map->end &&
+		    was->pgoff + ((map->start - was->start) >> PAGE_SHIFT) ==
+			    map->pgoff)
+			continue;
+		mark_map_range(map, map->start, map->end);
+	}
+}
+
+/* Bring the table of one address space up to date; mmap_lock is held. */
+static int sync_mm(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
+{
+	VMA_ITERATOR(vmi, vmm->mn.mm, 0);
+	struct mm_struct *mm = vmm->mn.mm;
+	struct vmmig_map_table *table, *old;
+	struct vm_area_struct *vma;
+	unsigned int nr, i = 0;
+
+	mmap_assert_write_locked(mm);
+
+	old = rcu_dereference_protected(vmm->table, true);
+	nr = count_maps(maps, mm);
+	if (nr > MAX_MAPS)
+		return -E2BIG;
+	table = kzalloc(struct_size(table, map, nr), GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return -ENOMEM;
+	table->nr = nr;
+
+	for_each_vma(vmi, vma) {
+		struct vmmig_block *block = find_block(maps, vma);
+		struct vmmig_map *map = &table->map[i];
+
+		if (!block)
+			continue;
+		map->start = vma->vm_start;
+		map->end = vma->vm_end;
+		map->pgoff = vma->vm_pgoff;
+		map->block = block;
+		remember_before(map, vma, old);
+		i++;
+		/* A known mapping that lost its protection is a new one. */
+		if (make_write_notify(vma) && maps->armed)
+			mark_map_range(map, map->start, map->end);
+	}
+
+	if (maps->armed)
+		mark_new_ranges(old, table);
+	rcu_assign_pointer(vmm->table, table);
+	if (old)
+		kfree_rcu(old, rcu);
+	return 0;
+}
+
+/* Called with a reference on the users of @mm. */
+static int add_mm(struct vmmig_mappings *maps, struct mm_struct *mm,
+		  struct vmmig_mm **result)
+{
+	struct vmmig_mm *vmm;
+	int err;
+
+	if (maps->nr_mms >= VMMIG_MAX_MMS)
+		return -E2BIG;
+	vmm = kzalloc(sizeof(*vmm), GFP_KERNEL_ACCOUNT);
+	if (!vmm)
+		return -ENOMEM;
+	vmm->owner = maps;
+	vmm->mn.ops = &mm_notifier_ops;
+	err = mmu_notifier_register(&vmm->mn, mm);
+	if (err) {
+		kfree(vmm);
+		return err;
+	}
+	list_add_tail(&vmm->node, &maps->mms);
+	maps->nr_mms++;
+	*result = vmm;
+	return 0;
+}
+
+static void remove_mm(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
+{
+	struct vmmig_map_table *table;
+
+	list_del(&vmm->node);
+	maps->nr_mms--;
+	/* Returns after all callbacks have. */
+	mmu_notifier_unregister(&vmm->mn, vmm->mn.mm);
+	table = rcu_dereference_protected(vmm->table, true);
+	if (table)
+		kfree_rcu(table, rcu);
+	kfree(vmm);
+}
+
+/*
+ * Take a reference on every address space that maps one of the blocks.
+ * Returns how many, or -E2BIG. One that is about to exit can't be taken: if
+ * it is known, its notifier reports what it loses; if not, its writes would
+ * be missed, and @lost is set.
+ */
+static int collect_mms(struct vmmig_mappings *maps, struct mm_struct **mms,
+		       bool *lost)
+{
+	unsigned int i, j, nr = 0;
+
+	for (i = 0; i < maps->nr_blocks; i++) {
+		struct address_space *mapping = maps->blocks[i].mapping;
+		struct vm_area_struct *vma;
+		int err = 0;
+
+		i_mmap_lock_read(mapping);
+		mapping_for_each_vma(vma, mapping) {
+			for (j = 0; j < nr && mms[j] != vma->vm_mm; j++)
+				;
+			if (j < nr)
+				continue;
+			if (nr == VMMIG_MAX_MMS) {
+				err = -E2BIG;
+				break;
+			}
+			if (mmget_not_zero(vma->vm_mm))
+				mms[nr++] = vma->vm_mm;
+			else if (!vmmig_mappings_find(maps, vma->vm_mm))
+				*lost = true;
+		}
+		i_mmap_unlock_read(mapping);
+
+		if (err) {
+			while (nr)
+				mmput(mms[--nr]);
+			return err;
+		}
+	}
+	return nr;
+}
+
+/**
+ * vmmig_mappings_sync - look who maps guest RAM now
+ * @maps: the set
+ * @why: gets a sentence on failure
+ * @len: size of @why
+ *
+ * Makes every mapping write-notify and watches its address space. From the
+ * second call on, mappings that are new or were changed by somebody count as
+ * written.
+ *
+ * Context: Process context, the session's own work only. Takes mmap_lock and
+ *	i_mmap_rwsem, never both.
+ * Return: 0 or a negative errno.
+ */
+int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len)
+{
+	struct mm_struct *mms[VMMIG_MAX_MMS];
+	struct vmmig_mm *vmm, *next;
+	bool lost = false;
+	int nr, i, err = 0;
+
+	nr = collect_mms(maps, mms, &lost);
+	if (nr < 0) {
+		snprintf(why, len, "more than %d processes map the VM's RAM",
+			 VMMIG_MAX_MMS);
+		return nr;
+	}
+
+	list_for_each_entry(vmm, &maps->mms, node)
+		vmm->seen = false;
+
+	for (i = 0; i < nr; i++) {
+		if (!err) {
+			vmm = vmmig_mappings_find(maps, mms[i]);
+			if (!vmm)
+				err = add_mm(maps, mms[i], &vmm);
+		}
+		if (!err) {
+			mmap_write_lock(mms[i]);
+			err = sync_mm(maps, vmm);
+			mmap_write_unlock(mms[i]);
+			vmm->seen = true;
+		}
+		mmput(mms[i]);
+	}
+	if (err) {
+		snprintf(why, len,
+			 "can't watch the processes that map the VM's RAM (error %d)",
+			 err);
+		return err;
+	}
+
+	/*
+	 * What is gone was reported by its notifier. One that is on its way
+	 * out may still report, so keep it until its mappings are gone.
+	 */
+	list_for_each_entry_safe(vmm, next, &maps->mms, node) {
+		if (!vmm->seen && !atomic_read(&vmm->mn.mm->mm_users))
+			continue;
+		if (!vmm->seen)
+			remove_mm(maps, vmm);
+	}
+
+	if (lost && maps->armed) {
+		for (i = 0; i < maps->nr_blocks; i++)
+			vmmig_block_mark_written(&maps->blocks[i], 0,
+						 maps->blocks[i].nr_pages);
+	}
+	maps->armed = true;
+	return 0;
+}
+
+static void restore_mm(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
+{
+	const struct vmmig_map_table *table =
+		rcu_dereference_protected(vmm->table, true);
+	VMA_ITERATOR(vmi, vmm->mn.mm, 0);
+	struct vm_area_struct *vma;
+
+	for_each_vma(vmi, vma) {
+		const struct vmmig_map *map = table ?
+			vmmig_map_lookup(table, vma->vm_start) : NULL;
+
+		if (map && find_block(maps, vma) == map->block)
+			undo_write_notify(vma, map);
+	}
+}
+
+/**
+ * vmmig_mappings_release - stop watching, put page protections back
+ * @maps: the set, empty afterwards
+ *
+ * Context: Process context, the session's own work only.
+ */
+void vmmig_mappings_release(struct vmmig_mappings *maps)
+{
+	struct vmmig_mm *vmm, *next;
+
+	list_for_each_entry_safe(vmm, next, &maps->mms, node) {
+		struct mm_struct *mm = vmm->mn.mm;
+
+		if (mmget_not_zero(mm)) {
+			mmap_write_lock(mm);
+			restore_mm(maps, vmm);
+			mmap_write_unlock(mm);
+			mmput(mm);
+		}
+		/* The notifier holds the struct, if not the users. */
+		remove_mm(maps, vmm);
+	}
+}

@@ -1,0 +1,746 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Life and death of sessions: making, finding, ending, remembering. */
+
+#include <linux/file.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+#include <net/genetlink.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+
+#include "session.h"
+#include "sock.h"
+#include "state.h"
+#include "trace.h"
+
+/* Ended sessions whose figures stay readable, per network namespace. */
+#define MAX_ENDED	32
+/* A cancelled session has so long to say goodbye before its sockets go. */
+#define KICK_DELAY	msecs_to_jiffies(500)
+/* Progress events, and the interval of the byte rate. */
+#define PROGRESS_NS	(500 * NSEC_PER_MSEC)
+
+/* Sessions and streams run here; nothing else does. */
+struct workqueue_struct *vmmig_wq;
+
+/**
+ * struct vmmig_net - the sessions of a network namespace
+ * @lock: protects the rest, and with it that a session found by its id lives
+ * @sessions: by id, ended ones too
+ * @ended: ended sessions, oldest first
+ * @nr_ended: entries in @ended
+ * @next_id: hint for the next id
+ */
+struct vmmig_net {
+	struct mutex lock;	/* protects all of this */
+	struct xarray sessions;
+	struct list_head ended;
+	unsigned int nr_ended;
+	u32 next_id;
+};
+
+static unsigned int vmmig_net_id;
+
+/*
+ * One RAM file is in one running session at most, on either side. Protects
+ * busy_mappings; nests inside nothing.
+ */
+static DEFINE_MUTEX(busy_lock);
+static DEFINE_XARRAY(busy_mappings);
+
+static void session_free(struct kref *ref)
+{
+	struct vmmig_session *s = container_of(ref, struct vmmig_session, ref);
+
+	kfree(s->streams);
+	kfree(s->blocks);
+	kfree(s);
+}
+
+/**
+ * vmmig_session_put - drop a reference
+ * @s: the session
+ *
+ * Context: Process context, may sleep.
+ */
+void vmmig_session_put(struct vmmig_session *s)
+{
+	kref_put(&s->ref, session_free);
+}
+
+/**
+ * vmmig_session_state - state of a session
+ * @s: the session
+ *
+ * Context: Any but hard interrupts.
+ * Return: the state.
+ */
+enum vmmig_state vmmig_session_state(struct vmmig_session *s)
+{
+	enum vmmig_state state;
+
+	spin_lock(&s->lock);
+	state = s->state;
+	spin_unlock(&s->lock);
+	return state;
+}
+
+static void session_unclaim_blocks(struct vmmig_session *s)
+{
+	unsigned int i;
+
+	mutex_lock(&busy_lock);
+	for (i = 0; i < s->nr_blocks; i++) {
+		unsigned long key = (unsigned long)s->blocks[i].mapping;
+
+		if (key && xa_load(&busy_mappings, key) == s)
+			xa_erase(&busy_mappings, key);
+	}
+	mutex_unlock(&busy_lock);
+}
+
+/*
+ * Release what a session holds of others. Its figures stay. Called once, by
+ * the session's own work or before that was started.
+ */
+static void session_release(struct vmmig_session *s)
+{
+	unsigned int i;
+
+	mutex_lock(&s->sock_lock);
+	for (i = 0; i < s->nr_streams; i++) {
+		vmmig_sock_put(s->streams[i].sock);
+		s->streams[i].sock = NULL;
+	}
+	mutex_unlock(&s->sock_lock);
+	for (i = 0; i < s->nr_streams; i++) {
+		kvfree(s->streams[i].bvec);
+		s->streams[i].bvec = NULL;
+	}
+
+	vmmig_observer_detach(&s->obs);
+	vmmig_mappings_release(&s->maps);
+
+	session_unclaim_blocks(s);
+	for (i = 0; i < s->nr_blocks; i++)
+		vmmig_block_close(&s->blocks[i]);
+
+	if (s->vm_file)
+		fput(s->vm_file);
+	s->vm_file = NULL;
+	s->kvm = NULL;
+	mem_cgroup_put(s->memcg);
+	s->memcg = NULL;
+	put_net(s->net);
+	s->net = NULL;
+}
+
+/* A reference on a session that has ended but not given back everything. */
+static struct vmmig_session *session_ending(struct vmmig_session *s)
+{
+	if (!vmmig_state_ended(vmmig_session_state(s)))
+		return NULL;
+	kref_get(&s->ref);
+	return s;
+}
+
+static int session_claim_blocks(struct vmmig_session *s,
+				struct netlink_ext_ack *extack)
+{
+	struct vmmig_session *owner = NULL;
+	unsigned int i;
+	int err = 0;
+
+	mutex_lock(&busy_lock);
+	for (i = 0; i < s->nr_blocks && !err; i++) {
+		unsigned long key = (unsigned long)s->blocks[i].mapping;
+
+		err = xa_insert(&busy_mappings, key, s, GFP_KERNEL);
+		if (err == -EBUSY)
+			owner = session_ending(xa_load(&busy_mappings, key));
+	}
+	mutex_unlock(&busy_lock);
+
+	if (owner) {
+		/* It gives back what it holds, wait for that and try again. */
+		session_unclaim_blocks(s);
+		flush_work(&owner->work);
+		vmmig_session_put(owner);
+		return session_claim_blocks(s, extack);
+	}
+
+	if (err == -EBUSY)
+		NL_SET_ERR_MSG(extack,
+			       "RAM block: the file is in another session, or twice in this one; see the list of sessions");
+	return err;
+}
+
+/**
+ * vmmig_session_set_state - go to another state, and tell
+ * @s: the session
+ * @state: the new state
+ *
+ * Context: Process context, may sleep. The session's own work.
+ */
+void vmmig_session_set_state(struct vmmig_session *s, enum vmmig_state state)
+{
+	enum vmmig_state old;
+	bool allowed;
+
+	spin_lock(&s->lock);
+	old = s->state;
+	allowed = vmmig_state_allowed(old, state);
+	if (allowed)
+		s->state = state;
+	spin_unlock(&s->lock);
+
+	if (WARN_ONCE(!allowed, "vmmig: session %u: %s to %s\n", s->id,
+		      vmmig_state_name(old), vmmig_state_name(state)))
+		return;
+	trace_vmmig_state(s->id, old, state);
+	if (vmmig_state_ended(state))
+		s->end_ns = ktime_get_ns();
+	vmmig_netlink_notify(s);
+	wake_up_all(&s->wait);
+}
+
+/**
+ * vmmig_session_fail - note why a session ends
+ * @s: the session
+ * @err: negative errno; -ECANCELED if somebody asked for it
+ * @fmt: the sentence
+ *
+ * The first reason stays, what follows is its consequence.
+ *
+ * Context: Process context.
+ */
+void vmmig_session_fail(struct vmmig_session *s, int err, const char *fmt, ...)
+{
+	va_list args;
+
+	spin_lock(&s->lock);
+	if (!s->error) {
+		s->error = err;
+		va_start(args, fmt);
+		vsnprintf(s->reason, sizeof(s->reason), fmt, args);
+		va_end(args);
+	}
+	spin_unlock(&s->lock);
+	wake_up_all(&s->wait);
+}
+
+/**
+ * vmmig_session_shutdown - end whatever blocks on the session's sockets
+ * @s: the session
+ *
+ * Context: Process context, may sleep.
+ */
+void vmmig_session_shutdown(struct vmmig_session *s)
+{
+	unsigned int i;
+
+	mutex_lock(&s->sock_lock);
+	for (i = 0; i < s->nr_streams; i++) {
+		if (s->streams[i].sock)
+			vmmig_sock_shutdown(s->streams[i].sock);
+	}
+	mutex_unlock(&s->sock_lock);
+}
+
+static void session_kick(struct work_struct *work)
+{
+	struct vmmig_session *s =
+		container_of(work, struct vmmig_session, kick.work);
+
+	if (s->role == VMMIG_ROLE_DESTINATION)
+		vmmig_destination_say_cancelled(s);
+	vmmig_session_shutdown(s);
+}
+
+/**
+ * vmmig_session_sum - sum of the counters of all streams
+ * @s: the session
+ * @sum: the result
+ *
+ * Context: Any.
+ */
+void vmmig_session_sum(const struct vmmig_session *s,
+		       struct vmmig_counters *sum)
+{
+	unsigned int i;
+
+	memset(sum, 0, sizeof(*sum));
+	for (i = 0; i < s->nr_streams; i++) {
+		const struct vmmig_counters *c = &s->streams[i].count;
+
+		sum->pages_data += READ_ONCE(c->pages_data);
+		sum->pages_zero += READ_ONCE(c->pages_zero);
+		sum->pages_skipped += READ_ONCE(c->pages_skipped);
+		sum->bytes += READ_ONCE(c->bytes);
+		sum->scan_ns += READ_ONCE(c->scan_ns);
+		sum->scanned_chunks += READ_ONCE(c->scanned_chunks);
+		sum->cpu_ns += READ_ONCE(c->cpu_ns);
+		sum->host_pages += READ_ONCE(c->host_pages);
+		sum->ring_pages += READ_ONCE(c->ring_pages);
+		sum->pinned_pages += READ_ONCE(c->pinned_pages);
+		sum->fallback_chunks += READ_ONCE(c->fallback_chunks);
+	}
+}
+
+/**
+ * vmmig_session_progress - compute the byte rate and tell, twice a second
+ * @s: the session
+ *
+ * Context: Process context, may sleep. Stream 0's work or the session's own.
+ */
+void vmmig_session_progress(struct vmmig_session *s)
+{
+	u64 now = ktime_get_ns(), ns = now - s->rate_ns;
+	struct vmmig_counters sum;
+
+	if (ns < PROGRESS_NS)
+		return;
+	vmmig_session_sum(s, &sum);
+	s->fig.bytes_rate = div64_u64((sum.bytes - s->rate_bytes) * 1000,
+				      div_u64(ns, NSEC_PER_MSEC));
+	s->rate_ns = now;
+	s->rate_bytes = sum.bytes;
+	vmmig_netlink_notify(s);
+}
+
+static void session_remember(struct vmmig_session *s)
+{
+	struct vmmig_net *vnet = net_generic(s->net, vmmig_net_id);
+	struct vmmig_session *oldest = NULL;
+
+	mutex_lock(&vnet->lock);
+	list_add_tail(&s->ended, &vnet->ended);
+	if (++vnet->nr_ended > MAX_ENDED) {
+		oldest = list_first_entry(&vnet->ended, struct vmmig_session,
+					  ended);
+		list_del(&oldest->ended);
+		vnet->nr_ended--;
+		xa_erase(&vnet->sessions, oldest->id);
+	}
+	mutex_unlock(&vnet->lock);
+	if (oldest)
+		vmmig_session_put(oldest);
+}
+
+static void session_work(struct work_struct *work)
+{
+	struct vmmig_session *s = container_of(work, struct vmmig_session, work);
+	enum vmmig_state end;
+
+	if (s->role == VMMIG_ROLE_SOURCE)
+		vmmig_source_run(s);
+	else
+		vmmig_destination_run(s);
+
+	if (!s->error)
+		end = s->role == VMMIG_ROLE_SOURCE ? VMMIG_STATE_DONE :
+						     VMMIG_STATE_COMPLETE;
+	else if (s->error == -ECANCELED)
+		end = VMMIG_STATE_CANCELLED;
+	else
+		end = VMMIG_STATE_FAILED;
+	/* Somebody waits for the news, with a VM stopped: clean up later. */
+	session_remember(s);
+	vmmig_session_set_state(s, end);
+	/* Nobody arms it any more in an end state. */
+	cancel_delayed_work_sync(&s->kick);
+	session_release(s);
+
+	/*
+	 * The reference of the work. Unloading waits for this function to
+	 * return, since it destroys the workqueue after the last reference on
+	 * the module is gone.
+	 */
+	vmmig_session_put(s);
+	module_put(THIS_MODULE);
+}
+
+/**
+ * vmmig_session_new - make an empty session
+ * @net: network namespace
+ * @role: which end
+ * @nr_blocks: RAM blocks that the caller will open
+ * @nr_streams: sockets that the caller will set
+ *
+ * Context: Process context, may sleep. Memory is charged to the caller.
+ * Return: the session with one reference, or NULL.
+ */
+struct vmmig_session *vmmig_session_new(struct net *net, enum vmmig_role role,
+					unsigned int nr_blocks,
+					unsigned int nr_streams)
+{
+	struct vmmig_session *s;
+	unsigned int i;
+
+	s = kzalloc(sizeof(*s), GFP_KERNEL_ACCOUNT);
+	if (!s)
+		return NULL;
+	s->blocks = kcalloc(nr_blocks, sizeof(*s->blocks), GFP_KERNEL_ACCOUNT);
+	s->streams = kcalloc(nr_streams, sizeof(*s->streams),
+			     GFP_KERNEL_ACCOUNT);
+	if (!s->blocks || !s->streams) {
+		kfree(s->blocks);
+		kfree(s->streams);
+		kfree(s);
+		return NULL;
+	}
+
+	kref_init(&s->ref);
+	INIT_LIST_HEAD(&s->ended);
+	spin_lock_init(&s->lock);
+	mutex_init(&s->sock_lock);
+	init_waitqueue_head(&s->wait);
+	INIT_WORK(&s->work, session_work);
+	INIT_DELAYED_WORK(&s->kick, session_kick);
+	s->net = get_net(net);
+	s->role = role;
+	s->state = role == VMMIG_ROLE_SOURCE ? VMMIG_STATE_CONNECTING :
+					       VMMIG_STATE_LISTENING;
+	s->nr_blocks = nr_blocks;
+	s->nr_streams = nr_streams;
+	s->start_ns = ktime_get_ns();
+	s->rate_ns = s->start_ns;
+	s->fig.kernel_bytes = sizeof(*s) + nr_blocks * sizeof(*s->blocks) +
+			      nr_streams * sizeof(*s->streams);
+	for (i = 0; i < nr_streams; i++) {
+		s->streams[i].session = s;
+		s->streams[i].nr = i;
+	}
+	for (i = 0; i < nr_blocks; i++)
+		s->blocks[i].nr = i;
+	vmmig_mappings_init(&s->maps, s->blocks, nr_blocks);
+	return s;
+}
+
+static int check_unique_ids(const struct vmmig_session *s,
+			    struct netlink_ext_ack *extack)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < s->nr_blocks; i++) {
+		for (j = 0; j < i; j++) {
+			if (!strcmp(s->blocks[i].id, s->blocks[j].id)) {
+				NL_SET_ERR_MSG(extack,
+					       "RAM block: two blocks have the same id");
+				return -EINVAL;
+			}
+		}
+	}
+	return 0;
+}
+
+/**
+ * vmmig_session_check - everything that can be refused before the start
+ * @s: the session, filled in by the caller
+ * @extack: gets a sentence on failure
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or a negative errno.
+ */
+int vmmig_session_check(struct vmmig_session *s,
+			struct netlink_ext_ack *extack)
+{
+	unsigned int i;
+	int err;
+
+	err = check_unique_ids(s, extack);
+	if (err)
+		return err;
+	err = session_claim_blocks(s, extack);
+	if (err)
+		return err;
+
+	for (i = 0; i < s->nr_streams; i++) {
+		s->streams[i].bvec = kvcalloc(VMMIG_EXTENT_PAGES,
+					      sizeof(struct bio_vec),
+					      GFP_KERNEL_ACCOUNT);
+		if (!s->streams[i].bvec)
+			return -ENOMEM;
+		s->fig.kernel_bytes += VMMIG_EXTENT_PAGES *
+				       sizeof(struct bio_vec);
+	}
+
+	return s->role == VMMIG_ROLE_SOURCE ?
+		       vmmig_source_check(s, extack) :
+		       vmmig_destination_check(s, extack);
+}
+
+/**
+ * vmmig_session_start - give a session its number and let it run
+ * @s: a checked session
+ * @extack: gets a sentence on failure
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or a negative errno; the session does not run then.
+ */
+int vmmig_session_start(struct vmmig_session *s,
+			struct netlink_ext_ack *extack)
+{
+	struct vmmig_net *vnet = net_generic(s->net, vmmig_net_id);
+	int err;
+
+	/* Sessions that run keep the module; unloading is refused. */
+	if (!try_module_get(THIS_MODULE)) {
+		NL_SET_ERR_MSG(extack, "the module is being unloaded");
+		return -ENODEV;
+	}
+
+	mutex_lock(&vnet->lock);
+	err = xa_alloc_cyclic(&vnet->sessions, &s->id, s,
+			      XA_LIMIT(1, INT_MAX), &vnet->next_id,
+			      GFP_KERNEL_ACCOUNT);
+	if (err >= 0)
+		kref_get(&s->ref);	/* of the table */
+	mutex_unlock(&vnet->lock);
+	if (err < 0) {
+		module_put(THIS_MODULE);
+		return err;
+	}
+
+	kref_get(&s->ref);	/* of the work */
+	vmmig_netlink_notify(s);
+	queue_work(vmmig_wq, &s->work);
+	return 0;
+}
+
+/**
+ * vmmig_session_abandon - give back what a session holds that never ran
+ * @s: the session; the caller's reference is dropped
+ *
+ * Context: Process context, may sleep.
+ */
+void vmmig_session_abandon(struct vmmig_session *s)
+{
+	session_release(s);
+	vmmig_session_put(s);
+}
+
+/**
+ * vmmig_session_get - find a session
+ * @net: network namespace
+ * @id: number
+ *
+ * Context: Process context, may sleep.
+ * Return: the session with a reference, or NULL.
+ */
+struct vmmig_session *vmmig_session_get(struct net *net, u32 id)
+{
+	struct vmmig_net *vnet = net_generic(net, vmmig_net_id);
+	struct vmmig_session *s;
+
+	mutex_lock(&vnet->lock);
+	s = xa_load(&vnet->sessions, id);
+	if (s)
+		kref_get(&s->ref);
+	mutex_unlock(&vnet->lock);
+	return s;
+}
+
+/**
+ * vmmig_session_next - walk over all sessions
+ * @net: network namespace
+ * @id: number to begin with; set to the one found
+ *
+ * Context: Process context, may sleep.
+ * Return: the session with a reference, or NULL at the end.
+ */
+struct vmmig_session *vmmig_session_next(struct net *net, unsigned long *id)
+{
+	struct vmmig_net *vnet = net_generic(net, vmmig_net_id);
+	struct vmmig_session *s;
+
+	mutex_lock(&vnet->lock);
+	s = xa_find(&vnet->sessions, id, ULONG_MAX, XA_PRESENT);
+	if (s)
+		kref_get(&s->ref);
+	mutex_unlock(&vnet->lock);
+	return s;
+}
+
+/**
+ * vmmig_session_finalize - ask for the final sync
+ * @s: a source
+ * @hold: stay in state synced afterwards
+ * @extack: gets a sentence on failure
+ *
+ * The VM must be stopped and its devices drained. Returns at once, the state
+ * tells about the rest.
+ *
+ * Context: Process context.
+ * Return: 0, -EOPNOTSUPP at a destination, -EBUSY in a wrong state.
+ */
+int vmmig_session_finalize(struct vmmig_session *s, bool hold,
+			   struct netlink_ext_ack *extack)
+{
+	int err = 0;
+
+	if (s->role != VMMIG_ROLE_SOURCE) {
+		NL_SET_ERR_MSG(extack, "finalize is for the source of a migration");
+		return -EOPNOTSUPP;
+	}
+
+	spin_lock(&s->lock);
+	switch (s->state) {
+	case VMMIG_STATE_BULK:
+	case VMMIG_STATE_ITERATING:
+	case VMMIG_STATE_SYNCED:
+		if (s->finalize) {
+			NL_SET_ERR_MSG(extack, "the final sync was asked for already");
+			err = -EALREADY;
+			break;
+		}
+		s->hold = hold;
+		WRITE_ONCE(s->finalize, true);
+		break;
+	case VMMIG_STATE_CONNECTING:
+		NL_SET_ERR_MSG(extack, "not connected yet, wait for state bulk");
+		err = -EBUSY;
+		break;
+	case VMMIG_STATE_STOPPED:
+		NL_SET_ERR_MSG(extack, "the final sync is running already");
+		err = -EALREADY;
+		break;
+	default:
+		NL_SET_ERR_MSG(extack, "the session has ended");
+		err = -EBUSY;
+	}
+	spin_unlock(&s->lock);
+
+	wake_up_all(&s->wait);
+	return err;
+}
+
+/**
+ * vmmig_session_cancel - ask for the end
+ * @s: the session
+ * @extack: gets a sentence on failure
+ *
+ * Context: Process context.
+ * Return: 0, or -EALREADY if it has ended.
+ */
+int vmmig_session_cancel(struct vmmig_session *s,
+			 struct netlink_ext_ack *extack)
+{
+	int err = 0;
+
+	spin_lock(&s->lock);
+	if (vmmig_state_ended(s->state)) {
+		NL_SET_ERR_MSG(extack, "the session has ended");
+		err = -EALREADY;
+	} else {
+		WRITE_ONCE(s->cancel, true);
+		/* Under the lock: the end cancels the kick after its state. */
+		mod_delayed_work(vmmig_wq, &s->kick,
+				 s->role == VMMIG_ROLE_SOURCE ? KICK_DELAY : 0);
+	}
+	spin_unlock(&s->lock);
+
+	wake_up_all(&s->wait);
+	return err;
+}
+
+/**
+ * vmmig_session_set_rate - change the bandwidth limit
+ * @s: a source
+ * @rate: bytes per second over all streams, 0 for none
+ * @extack: gets a sentence on failure
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -EOPNOTSUPP at a destination, -EBUSY if it has ended.
+ */
+int vmmig_session_set_rate(struct vmmig_session *s, u64 rate,
+			   struct netlink_ext_ack *extack)
+{
+	u64 share = rate ? max(div_u64(rate, s->nr_streams), 1ULL) : 0;
+	unsigned int i;
+
+	if (s->role != VMMIG_ROLE_SOURCE) {
+		NL_SET_ERR_MSG(extack, "the source of a migration sets its bandwidth");
+		return -EOPNOTSUPP;
+	}
+	if (vmmig_state_ended(vmmig_session_state(s))) {
+		NL_SET_ERR_MSG(extack, "the session has ended");
+		return -EBUSY;
+	}
+
+	mutex_lock(&s->sock_lock);
+	WRITE_ONCE(s->rate_limit, rate);
+	for (i = 0; i < s->nr_streams; i++) {
+		if (s->streams[i].sock)
+			vmmig_sock_set_rate(s->streams[i].sock, share);
+	}
+	mutex_unlock(&s->sock_lock);
+	return 0;
+}
+
+static int __net_init net_init(struct net *net)
+{
+	struct vmmig_net *vnet = net_generic(net, vmmig_net_id);
+
+	mutex_init(&vnet->lock);
+	xa_init_flags(&vnet->sessions, XA_FLAGS_ALLOC1);
+	INIT_LIST_HEAD(&vnet->ended);
+	return 0;
+}
+
+/* Sessions that run hold the namespace, so only ended ones are left. */
+static void __net_exit net_exit(struct net *net)
+{
+	struct vmmig_net *vnet = net_generic(net, vmmig_net_id);
+	struct vmmig_session *s, *next;
+
+	list_for_each_entry_safe(s, next, &vnet->ended, ended) {
+		xa_erase(&vnet->sessions, s->id);
+		vmmig_session_put(s);
+	}
+	WARN_ON_ONCE(!xa_empty(&vnet->sessions));
+	xa_destroy(&vnet->sessions);
+}
+
+static struct pernet_operations net_ops = {
+	.init = net_init,
+	.exit = net_exit,
+	.id = &vmmig_net_id,
+	.size = sizeof(struct vmmig_net),
+};
+
+/**
+ * vmmig_session_init - prepare for sessions
+ *
+ * Context: Process context, module init.
+ * Return: 0 or a negative errno.
+ */
+int vmmig_session_init(void)
+{
+	int err;
+
+	vmmig_wq = alloc_workqueue("vmmig", WQ_UNBOUND | WQ_SYSFS, 0);
+	if (!vmmig_wq)
+		return -ENOMEM;
+	err = register_pernet_subsys(&net_ops);
+	if (err)
+		destroy_workqueue(vmmig_wq);
+	return err;
+}
+
+/**
+ * vmmig_session_exit - undo vmmig_session_init()
+ *
+ * Context: Process context, module exit. No session runs, their references
+ * on the module are gone; the last work may still be on its way out.
+ */
+void vmmig_session_exit(void)
+{
+	destroy_workqueue(vmmig_wq);
+	unregister_pernet_subsys(&net_ops);
+	WARN_ON_ONCE(!xa_empty(&busy_mappings));
+}

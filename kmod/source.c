@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The source: pass after pass until the VM is stopped, then the final sync. */
+
+#include <linux/mm.h>
+#include <net/genetlink.h>
+
+#include "compat/compat.h"
+#include "session.h"
+#include "sock.h"
+#include "state.h"
+#include "trace.h"
+
+/* Passes begin at most this often while the VM runs. */
+#define PASS_INTERVAL_NS	(100 * NSEC_PER_MSEC)
+/*
+ * How often all chunks are visited to find writes that only page tables know
+ * of, so that few are left for the final sync; and what share of the time
+ * this may take.
+ */
+#define FULL_INTERVAL_NS	NSEC_PER_SEC
+#define FULL_SHARE		20
+/* A stopped VM needs one final pass; something still writes if it needs so many. */
+#define MAX_FINAL_PASSES	8
+
+static int check_tracking(struct vmmig_session *s,
+			  struct netlink_ext_ack *extack)
+{
+	bool ring = s->kvm && vmmig_vm_has_ring(s->kvm);
+
+	if (s->tracking == VMMIG_TRACKING_AUTO)
+		s->tracking = ring ? VMMIG_TRACKING_RING : VMMIG_TRACKING_SCAN;
+	if (s->tracking == VMMIG_TRACKING_RING && !ring) {
+		NL_SET_ERR_MSG(extack,
+			       "VM: has no dirty ring; start QEMU with -accel kvm,dirty-ring-size=4096, or use tracking scan");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int check_blocks(struct vmmig_session *s,
+			struct netlink_ext_ack *extack)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr_blocks; i++) {
+		struct vmmig_block *block = &s->blocks[i];
+		unsigned long chunk;
+		char who[64];
+
+		if (vmmig_block_scannable(block, who, sizeof(who)) ==
+		    VMMIG_SCAN_BLOCKED) {
+			NL_SET_ERR_MSG_FMT(extack,
+					   "RAM block %.20s: mapped privately or read-only by %.30s",
+					   block->id, who);
+			return -EBUSY;
+		}
+		for (chunk = 0; chunk < block->nr_chunks; chunk++) {
+			if (!vmmig_block_chunk_huge(block, chunk))
+				continue;
+			NL_SET_ERR_MSG(extack,
+				       "RAM block: mapped with huge pages, which is not supported; mount the tmpfs with huge=never");
+			return -EOPNOTSUPP;
+		}
+	}
+	return 0;
+}
+
+/* Attach first, then look: what is switched off later shows as a change. */
+static int check_vm(struct vmmig_session *s, struct netlink_ext_ack *extack)
+{
+	struct vmmig_mm *vmm = vmmig_mappings_find(&s->maps,
+						   vmmig_vm_mm(s->kvm));
+	bool logging;
+	int err;
+
+	if (!vmm) {
+		NL_SET_ERR_MSG(extack,
+			       "VM: its process does not map the RAM blocks with MAP_SHARED");
+		return -EINVAL;
+	}
+	if (s->tracking == VMMIG_TRACKING_RING) {
+		err = vmmig_observer_attach(&s->obs, s->kvm, vmm);
+		if (err) {
+			NL_SET_ERR_MSG(extack,
+				       "VM: this kernel has no tracepoint kvm_dirty_ring_push; use tracking scan");
+			return err;
+		}
+	}
+	if (vmmig_vm_check_logging(s->kvm, vmm, &logging)) {
+		NL_SET_ERR_MSG(extack,
+			       "VM: the guest does not use any of the RAM blocks");
+		return -EINVAL;
+	}
+	if (s->tracking == VMMIG_TRACKING_RING && !logging) {
+		NL_SET_ERR_MSG(extack,
+			       "VM: dirty logging is off; switch it on with QMP set-vcpu-dirty-limit, or use tracking scan");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/**
+ * vmmig_source_check - all that a source can refuse before it runs
+ * @s: the session
+ * @extack: gets a sentence on failure
+ *
+ * Arms the VM's mappings already; whoever gives up the session undoes that.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or a negative errno.
+ */
+int vmmig_source_check(struct vmmig_session *s,
+		       struct netlink_ext_ack *extack)
+{
+	char why[VMMIG_REASON_LEN + 1];
+	unsigned int i;
+	int err;
+
+	err = check_tracking(s, extack);
+	if (!err)
+		err = check_blocks(s, extack);
+	for (i = 0; i < s->nr_blocks && !err; i++)
+		err = vmmig_block_alloc_bitmaps(&s->blocks[i],
+						&s->fig.kernel_bytes);
+	if (err)
+		return err;
+
+	err = vmmig_mappings_sync(&s->maps, why, sizeof(why));
+	if (err) {
+		NL_SET_ERR_MSG(extack,
+			       "VM: can't watch all processes that map its RAM");
+		return err;
+	}
+	return s->kvm ? check_vm(s, extack) : 0;
+}
+
+static u64 count_written(const struct vmmig_session *s)
+{
+	unsigned int i;
+	u64 sum = 0;
+
+	for (i = 0; i < s->nr_blocks; i++)
+		sum += vmmig_block_count_written(&s->blocks[i]);
+	return sum;
+}
+
+static u64 count_used(const struct vmmig_session *s)
+{
+	unsigned int i;
+	u64 sum = 0;
+
+	for (i = 0; i < s->nr_blocks; i++)
+		sum += vmmig_block_pages_used(&s->blocks[i]);
+	return sum;
+}
+
+static void begin_pass(struct vmmig_session *s, enum vmmig_pass_kind kind,
+		       bool full)
+{
+	struct vmmig_pass *pass = &s->pass;
+
+	pass->kind = kind;
+	pass->full = full;
+	pass->planned = kind == VMMIG_PASS_BULK ? count_used(s) :
+						  s->fig.pages_remaining;
+	pass->start_ns = ktime_get_ns();
+	vmmig_session_sum(s, &pass->before);
+	WRITE_ONCE(pass->nr, pass->nr + 1);
+	trace_vmmig_pass_begin(s->id, pass->nr, kind, full);
+}
+
+/* @interval: since the begin of the pass before, the time for writes */
+static void end_pass(struct vmmig_session *s, u64 interval)
+{
+	struct vmmig_pass *pass = &s->pass;
+	struct vmmig_figures *fig = &s->fig;
+	struct vmmig_counters sum;
+	u64 ns = ktime_get_ns() - pass->start_ns;
+	u64 pages, chunks, scan_ns, host;
+
+	vmmig_session_sum(s, &sum);
+	pages = sum.pages_data + sum.pages_zero - pass->before.pages_data -
+		pass->before.pages_zero;
+	chunks = sum.scanned_chunks - pass->before.scanned_chunks;
+	scan_ns = sum.scan_ns - pass->before.scan_ns;
+	host = sum.host_pages - pass->before.host_pages;
+	trace_vmmig_pass_end(s->id, pass->nr, pages, ns, scan_ns);
+
+	if (chunks && pass->full)
+		fig->scan_ns = div64_u64(scan_ns * div_u64(count_used(s),
+							   VMMIG_CHUNK_PAGES),
+					 chunks * s->nr_streams);
+	fig->ring_events = s->obs.kvm ? atomic64_read(&s->obs.events) : 0;
+	fig->unmapped_pages = atomic64_read(&s->maps.unmapped);
+	if (pass->kind == VMMIG_PASS_BULK) {
+		fig->pages_remaining = count_written(s);
+		return;
+	}
+	if (interval)
+		fig->dirty_pages_rate = mul_u64_u64_div_u64(pages, NSEC_PER_SEC,
+							    interval);
+	fig->pages_remaining = s->tracking == VMMIG_TRACKING_RING ?
+				       count_written(s) + host : pages;
+}
+
+static void stream_work(struct work_struct *work)
+{
+	struct vmmig_stream *stream =
+		container_of(work, struct vmmig_stream, work);
+
+	stream->err = vmmig_stream_pass(stream);
+}
+
+static int run_streams(struct vmmig_session *s)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 1; i < s->nr_streams; i++)
+		queue_work(vmmig_wq, &s->streams[i].work);
+	err = vmmig_stream_pass(&s->streams[0]);
+	for (i = 1; i < s->nr_streams; i++) {
+		flush_work(&s->streams[i].work);
+		if (!err)
+			err = s->streams[i].err;
+	}
+	return err;
+}
+
+/* Who maps the RAM now? Slots that changed make a pass a full one. */
+static int look_around(struct vmmig_session *s, bool *changed)
+{
+	char why[VMMIG_REASON_LEN + 1];
+	int err;
+
+	if (s->kvm && vmmig_vm_gone(s->kvm)) {
+		vmmig_session_fail(s, -ESRCH, "the VM's process has exited");
+		return -ESRCH;
+	}
+	err = vmmig_mappings_sync(&s->maps, why, sizeof(why));
+	if (err) {
+		vmmig_session_fail(s, err, "%s", why);
+		return err;
+	}
+	*changed = s->obs.kvm && vmmig_observer_slots_changed(&s->obs);
+	return 0;
+}
+
+/* Between two passes; true if the next one is to be a full one. */
+static bool wait_for_next(struct vmmig_session *s, u64 last_full)
+{
+	u64 now = ktime_get_ns(), next = s->pass.start_ns + PASS_INTERVAL_NS;
+
+	if (now < next)
+		wait_event_idle_timeout(s->wait,
+					READ_ONCE(s->finalize) ||
+					READ_ONCE(s->cancel),
+					nsecs_to_jiffies(next - now) + 1);
+	vmmig_session_progress(s);
+	if (s->tracking == VMMIG_TRACKING_SCAN)
+		return true;
+	return ktime_get_ns() - last_full >
+	       max_t(u64, FULL_INTERVAL_NS, s->fig.scan_ns * FULL_SHARE);
+}
+
+static int iterate(struct vmmig_session *s)
+{
+	u64 last_full = ktime_get_ns(), last_start;
+	bool full, changed;
+	int err;
+
+	while (!READ_ONCE(s->finalize)) {
+		full = wait_for_next(s, last_full);
+		if (READ_ONCE(s->cancel)) {
+			vmmig_session_fail(s, -ECANCELED,
+					   "cancelled by request");
+			return -ECANCELED;
+		}
+		if (READ_ONCE(s->finalize))
+			break;
+		err = look_around(s, &changed);
+		if (err)
+			return err;
+
+		last_start = s->pass.start_ns;
+		begin_pass(s, VMMIG_PASS_ITERATE, full || changed);
+		err = run_streams(s);
+		if (err)
+			return err;
+		end_pass(s, s->pass.start_ns - last_start);
+		if (s->pass.full)
+			last_full = ktime_get_ns();
+		vmmig_netlink_notify(s);
+	}
+	return 0;
+}
+
+/*
+ * The VM is stopped. One pass over everything; another one if anything was
+ * reported meanwhile, by the ring, a notifier or a new mapping.
+ */
+static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
+{
+	struct vmmig_counters before, after;
+	unsigned int tries;
+	bool changed;
+	int err;
+
+	vmmig_session_sum(s, &before);
+	for (tries = 0; tries < MAX_FINAL_PASSES; tries++) {
+		err = look_around(s, &changed);
+		if (err)
+			return err;
+		begin_pass(s, VMMIG_PASS_FINAL, true);
+		err = run_streams(s);
+		if (err)
+			return err;
+		end_pass(s, 0);
+		err = look_around(s, &changed);
+		if (err)
+			return err;
+		if (!changed && !count_written(s))
+			break;
+	}
+	if (tries == MAX_FINAL_PASSES) {
+		vmmig_session_fail(s, -EBUSY,
+				   "guest RAM is still being written; stop the VM before the final sync");
+		return -EBUSY;
+	}
+	vmmig_session_sum(s, &after);
+	*pages = after.pages_data + after.pages_zero - before.pages_data -
+		 before.pages_zero;
+	*scan_ns = div_u64(after.scan_ns - before.scan_ns, s->nr_streams);
+	return 0;
+}
+
+static int wait_for_confirm(struct vmmig_session *s)
+{
+	int err;
+
+	wait_event_idle(s->wait,
+			READ_ONCE(s->finalize) || READ_ONCE(s->cancel) ||
+			READ_ONCE(s->error));
+	err = READ_ONCE(s->error);
+	if (err)
+		return err;
+	if (READ_ONCE(s->cancel)) {
+		vmmig_session_fail(s, -ECANCELED, "cancelled by request");
+		return -ECANCELED;
+	}
+	return 0;
+}
+
+static void enter_stopped(struct vmmig_session *s, bool *hold)
+{
+	vmmig_session_set_state(s, VMMIG_STATE_STOPPED);
+	spin_lock(&s->lock);
+	*hold = s->hold;
+	WRITE_ONCE(s->finalize, false);
+	spin_unlock(&s->lock);
+}
+
+static int stop_and_copy(struct vmmig_session *s)
+{
+	u64 start = ktime_get_ns(), scan_ns;
+	bool hold;
+	int err;
+
+	enter_stopped(s, &hold);
+	err = final_sync(s, &s->fig.final_pages, &s->fig.final_scan_ns);
+	s->fig.final_ns = ktime_get_ns() - start;
+	if (err || !hold)
+		return err;
+
+	vmmig_session_set_state(s, VMMIG_STATE_SYNCED);
+	err = wait_for_confirm(s);
+	if (err)
+		return err;
+	start = ktime_get_ns();
+	enter_stopped(s, &hold);
+	err = final_sync(s, &s->fig.confirm_pages, &scan_ns);
+	s->fig.confirm_ns = ktime_get_ns() - start;
+	return err;
+}
+
+/* Both sides must have counted the same. */
+static int end_streams(struct vmmig_session *s)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < s->nr_streams; i++) {
+		struct vmmig_stream *stream = &s->streams[i];
+		struct vmmig_end_wire end = {
+			.pages_data = cpu_to_le64(stream->count.pages_data),
+			.pages_zero = cpu_to_le64(stream->count.pages_zero),
+		};
+		struct vmmig_msg msg = {
+			.type = VMMIG_MSG_END,
+			.len = sizeof(end),
+		};
+
+		stream->count.bytes += sizeof(struct vmmig_msg_wire) + msg.len;
+		err = vmmig_sock_send_msg(stream->sock, &msg, &end, false);
+		if (err) {
+			vmmig_session_fail(s, err,
+					   "the peer closed the connection");
+			return err;
+		}
+	}
+	for (i = 0; i < s->nr_streams; i++) {
+		struct vmmig_msg msg;
+
+		err = vmmig_stream_recv(&s->streams[i], &msg);
+		if (err)
+			return err;
+		if (msg.type != VMMIG_MSG_END_ACK) {
+			vmmig_session_fail(s, -EPROTO,
+					   "the peer sent %s instead of end-ack",
+					   vmmig_proto_name(msg.type));
+			return -EPROTO;
+		}
+	}
+	return 0;
+}
+
+static int migrate(struct vmmig_session *s)
+{
+	bool changed;
+	int err;
+
+	err = vmmig_hello_exchange(s);
+	if (err)
+		return err;
+	err = vmmig_session_set_rate(s, s->rate_limit, NULL);
+	if (err)
+		return err;
+
+	vmmig_session_set_state(s, VMMIG_STATE_BULK);
+	err = look_around(s, &changed);
+	if (err)
+		return err;
+	begin_pass(s, VMMIG_PASS_BULK, true);
+	err = run_streams(s);
+	if (err)
+		return err;
+	end_pass(s, 0);
+
+	if (!READ_ONCE(s->finalize)) {
+		vmmig_session_set_state(s, VMMIG_STATE_ITERATING);
+		err = iterate(s);
+		if (err)
+			return err;
+	}
+	err = stop_and_copy(s);
+	return err ? err : end_streams(s);
+}
+
+/**
+ * vmmig_source_run - a source from the first hello to the end
+ * @s: the session
+ *
+ * Context: Process context, sleeps. The session's own work.
+ */
+void vmmig_source_run(struct vmmig_session *s)
+{
+	u64 cpu = current->se.sum_exec_runtime;
+	unsigned int i;
+
+	for (i = 0; i < s->nr_streams; i++)
+		INIT_WORK(&s->streams[i].work, stream_work);
+
+	if (migrate(s)) {
+		for (i = 0; i < s->nr_streams; i++)
+			vmmig_stream_send_error(&s->streams[i]);
+	}
+	vmmig_session_shutdown(s);
+	s->streams[0].count.cpu_ns = current->se.sum_exec_runtime - cpu;
+}

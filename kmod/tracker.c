@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Finds the pages of a chunk that were written, and arms it anew.
+ *
+ * Arm, then read. In this order:
+ *
+ *   take the reported pages	ring and notifiers since the last visit
+ *   clean and record		dirty bits of page table entries
+ *   write-protect		entries read-only, KVM's zapped, TLBs flushed
+ *   look for references	DMA that got its page before the protection
+ *   ... then the caller reads and sends
+ *
+ * After the protection nobody writes without a fault, and the fault makes the
+ * entry dirty. So what is read is either unchanged or will be found by the
+ * next visit. Documentation/correctness.rst has the whole argument.
+ */
+
+#include <linux/bitmap.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+
+#include "compat/compat.h"
+#include "mappings.h"
+#include "tracker.h"
+
+/**
+ * vmmig_tracker_pending - is a visit to this chunk known to be worthwhile?
+ * @block: the block
+ * @chunk: number of the chunk
+ *
+ * Context: Any.
+ * Return: true if pages were reported, or the last visit asked for another.
+ */
+bool vmmig_tracker_pending(const struct vmmig_block *block,
+			   unsigned long chunk)
+{
+	const unsigned long *written = vmmig_chunk_bits(block->written, chunk);
+	unsigned int i;
+
+	if (test_bit(chunk, block->revisit))
+		return true;
+	for (i = 0; i < VMMIG_CHUNK_WORDS; i++) {
+		if (READ_ONCE(written[i]))
+			return true;
+	}
+	return false;
+}
+
+static void take_written(struct vmmig_block *block, unsigned long chunk,
+			 unsigned long *to)
+{
+	unsigned long *written = vmmig_chunk_bits(block->written, chunk);
+	unsigned int i;
+
+	for (i = 0; i < VMMIG_CHUNK_WORDS; i++)
+		to[i] = READ_ONCE(written[i]) ? xchg(&written[i], 0) : 0;
+}
+
+/**
+ * vmmig_tracker_skip - is there nothing to do for a chunk, now and before?
+ * @block: the block
+ * @chunk: number of the chunk, visited by one stream at a time
+ *
+ * A chunk of which nothing is in memory, and nothing non-zero at the
+ * destination, needs no scan. What was reported is dropped, and a page that
+ * comes while it is dropped makes the whole chunk count as written. A page
+ * that comes later has a dirty page table entry.
+ *
+ * Context: Process context.
+ * Return: true if the visit can be left out.
+ */
+bool vmmig_tracker_skip(struct vmmig_block *block, unsigned long chunk)
+{
+	unsigned long dropped[VMMIG_CHUNK_WORDS];
+
+	if (!bitmap_empty(vmmig_chunk_bits(block->sent, chunk),
+			  VMMIG_CHUNK_PAGES) ||
+	    !vmmig_block_chunk_empty(block, chunk))
+		return false;
+
+	clear_bit(chunk, block->revisit);
+	take_written(block, chunk, dropped);
+	smp_mb();	/* drop before looking again */
+	if (vmmig_block_chunk_empty(block, chunk))
+		return true;
+	vmmig_block_mark_written(block, vmmig_chunk_first(chunk),
+				 vmmig_chunk_pages(block, chunk));
+	return false;
+}
+
+static unsigned long clean_and_record(struct vmmig_block *block,
+				      unsigned long chunk,
+				      unsigned long *dirty)
+{
+	pgoff_t first = vmmig_chunk_first(chunk), start = 0, end = 0;
+
+	return clean_record_shared_mapping_range(block->mapping, first,
+						 vmmig_chunk_pages(block, chunk),
+						 first, dirty, &start, &end);
+}
+
+/*
+ * A folio with more references than page cache and page tables explain may be
+ * under DMA. If an unmap comes between the two reads, the reference that it
+ * drops could hide one; its notifier has marked the page by then. A map in
+ * between is seen by reading the map count twice.
+ */
+static bool folio_has_surplus(struct folio *folio, int ours)
+{
+	int mapped, refs;
+
+	mapped = folio_mapcount(folio);
+	smp_rmb();	/* map count before references */
+	refs = folio_ref_count(folio);
+	smp_rmb();	/* references before map count */
+	if (folio_mapcount(folio) != mapped)
+		return true;
+	return refs > mapped + folio_nr_pages(folio) + ours ||
+	       folio_maybe_dma_pinned(folio);
+}
+
+/* Sets the bits of all pages in the chunk that have a surplus reference. */
+static void find_pinned(struct vmmig_block *block, unsigned long chunk,
+			unsigned long *pinned)
+{
+	pgoff_t first = vmmig_chunk_first(chunk), index = first;
+	pgoff_t last = first + vmmig_chunk_pages(block, chunk) - 1;
+	struct folio_batch batch;
+	unsigned int i;
+
+	bitmap_zero(pinned, VMMIG_CHUNK_PAGES);
+	folio_batch_init(&batch);
+	while (index <= last &&
+	       filemap_get_folios(block->mapping, &index, last, &batch)) {
+		for (i = 0; i < folio_batch_count(&batch); i++) {
+			struct folio *folio = batch.folios[i];
+			pgoff_t from = max(folio->index, first);
+			pgoff_t to = min(folio_next_index(folio), last + 1);
+
+			if (folio_has_surplus(folio, 1))
+				bitmap_set(pinned, from - first, to - from);
+		}
+		folio_batch_release(&batch);
+	}
+}
+
+/**
+ * vmmig_tracker_visit - find what was written, and arm the chunk
+ * @block: the block
+ * @chunk: number of the chunk, visited by one stream at a time
+ * @final: no writer is left
+ * @res: the result; the caller sends all pages of res->send, or marks them
+ *	with vmmig_block_mark_written() if it can't
+ * @why: gets a sentence on failure
+ * @len: size of @why
+ *
+ * Context: Process context. Takes i_mmap_rwsem and page table locks, calls
+ *	MMU notifiers.
+ * Return: 0, -EBUSY if some process maps the block in a way that stops the
+ *	scan, or -EOPNOTSUPP if the chunk is mapped by a huge page. Nothing is
+ *	lost then, and the chunk is still to be visited.
+ */
+int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
+			bool final, struct vmmig_visit_result *res,
+			char *why, size_t len)
+{
+	unsigned int nr = vmmig_chunk_pages(block, chunk);
+	unsigned long *pinned = vmmig_chunk_bits(block->pinned, chunk);
+	unsigned long was_pinned[VMMIG_CHUNK_WORDS];
+	pgoff_t first = vmmig_chunk_first(chunk);
+	enum vmmig_scan before, after;
+	unsigned long protected;
+	char who[64];
+
+	res->fallback = false;
+	res->pinned = 0;
+	res->host = 0;
+
+	if (vmmig_block_chunk_huge(block, chunk)) {
+		snprintf(why, len,
+			 "RAM block %.64s is mapped with huge pages; switch them off for this tmpfs",
+			 block->id);
+		return -EOPNOTSUPP;
+	}
+	before = vmmig_block_scannable(block, who, sizeof(who));
+	if (before == VMMIG_SCAN_BLOCKED)
+		goto unscannable;
+
+	clear_bit(chunk, block->revisit);
+	take_written(block, chunk, res->send);
+	res->ring = bitmap_weight(res->send, nr);
+
+	bitmap_zero(res->dirty, VMMIG_CHUNK_PAGES);
+	clean_and_record(block, chunk, res->dirty);
+	protected = wp_shared_mapping_range(block->mapping, first, nr);
+
+	/*
+	 * A mapping that came in between may have hidden others, or may have
+	 * entries that are writable without being dirty. The latter also show
+	 * as more entries protected than pages found dirty; a page that was
+	 * first written between the two steps does too, rarely.
+	 */
+	after = vmmig_block_scannable(block, who, sizeof(who));
+	if (after == VMMIG_SCAN_BLOCKED) {
+		vmmig_block_mark_written(block, first, nr);
+		goto unscannable;
+	}
+	if (before != VMMIG_SCAN_SURE || after != VMMIG_SCAN_SURE ||
+	    protected > bitmap_weight(res->dirty, nr))
+		res->fallback = true;
+
+	bitmap_copy(was_pinned, pinned, VMMIG_CHUNK_PAGES);
+	if (final)
+		bitmap_zero(pinned, VMMIG_CHUNK_PAGES);
+	else
+		find_pinned(block, chunk, pinned);
+
+	bitmap_or(res->send, res->send, res->dirty, VMMIG_CHUNK_PAGES);
+	res->host = bitmap_weight(res->send, nr) - res->ring;
+	bitmap_or(was_pinned, was_pinned, pinned, VMMIG_CHUNK_PAGES);
+	bitmap_or(res->send, res->send, was_pinned, VMMIG_CHUNK_PAGES);
+	res->pinned = bitmap_weight(res->send, nr) - res->ring - res->host;
+
+	if (res->fallback)
+		bitmap_set(res->send, 0, nr);
+
+	/* Devices write again where they wrote, and DMA must be looked after. */
+	if (!final && (res->host || !bitmap_empty(pinned, VMMIG_CHUNK_PAGES)))
+		set_bit(chunk, block->revisit);
+	return 0;
+
+unscannable:
+	set_bit(chunk, block->revisit);
+	snprintf(why, len,
+		 "RAM block %.64s can't be scanned while %s maps it privately or read-only; end that process or its mapping",
+		 block->id, who);
+	return -EBUSY;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Finds the pages of a chunk that were written, and arms it anew. */
+#ifndef VMMIG_TRACKER_H
+#define VMMIG_TRACKER_H
+
+#include "ram.h"
+
+/**
+ * struct vmmig_visit_result - what a visit found
+ * @send: pages to send, one bit each
+ * @dirty: scratch, pages with a dirty page table entry
+ * @ring: pages of @send that the dirty ring or a notifier reported
+ * @host: pages of @send that only their page table entries told of
+ * @pinned: pages of @send with a surplus reference, now or last time
+ * @fallback: the chunk is sent as a whole, since the scan was not certain
+ */
+struct vmmig_visit_result {
+	unsigned long send[VMMIG_CHUNK_WORDS];
+	unsigned long dirty[VMMIG_CHUNK_WORDS];
+	unsigned int ring;
+	unsigned int host;
+	unsigned int pinned;
+	bool fallback;
+};
+
+bool vmmig_tracker_pending(const struct vmmig_block *block,
+			   unsigned long chunk);
+bool vmmig_tracker_skip(struct vmmig_block *block, unsigned long chunk);
+int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
+			bool final, struct vmmig_visit_result *res,
+			char *why, size_t len);
+
+#endif /* VMMIG_TRACKER_H */
