@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0
+# vmmig: live migration of KVM guests, RAM streamed from kernel to kernel.
+#
+#   make demo               set up everything, show a VM move between two hosts
+#   make check              set up everything, pass every test
+#   make modules tools      build for this machine's kernel, nothing is set up
+#   make install            install what was built; modules_install: the module
+#
+# README.md has the rest.
+
+KDIR	?= /lib/modules/$(shell uname -r)/build
+TOP	:= $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+
+all: modules tools
+
+modules:
+	$(MAKE) -C $(KDIR) M=$(TOP) W=1 modules
+
+modules_install:
+	$(MAKE) -C $(KDIR) M=$(TOP) modules_install
+
+tools:
+	$(MAKE) -C $(TOP)/userspace OUT=$(TOP)/userspace/build
+
+install: tools
+	$(MAKE) -C $(TOP)/userspace OUT=$(TOP)/userspace/build install
+
+clean:
+	$(MAKE) -C $(KDIR) M=$(TOP) clean
+	$(MAKE) -C $(TOP)/userspace OUT=$(TOP)/userspace/build clean
+
+demo:
+	scripts/demo
+
+check:
+	scripts/check
+
+.PHONY: all modules modules_install tools install clean demo check

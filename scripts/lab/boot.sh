@@ -1,0 +1,98 @@
+# shellcheck shell=bash
+# Start one lab host as a QEMU process and judge how it ended. Sourced.
+
+# shellcheck source=scripts/lab/mkinitrd.sh
+. "$LAB/mkinitrd.sh"
+
+L1_MODULES="9p 9pnet_virtio overlay virtio_console virtio_net"
+
+# Hardware only where a host in it could run guests again
+accel() {
+	local nested
+	nested=$(cat /sys/module/kvm_{amd,intel}/parameters/nested 2>/dev/null)
+	if grep -qwE 'svm|vmx' /proc/cpuinfo && [ -w /dev/kvm ] && [[ $nested = [Y1]* ]]; then
+		echo "-accel kvm -cpu host"
+	else
+		echo "-accel tcg,thread=multi -cpu EPYC"
+	fi
+}
+
+# host_start ROOT RUN OUT ROLE NETDEV...: boots in the background; the pid is in
+# RUN/pid. RUN/cmd must hold the command. Uses $MEM $SMP $APPEND $LOGLEVEL.
+host_start() {
+	local name=$1 run=$2 out=$3 role=$4 root kernel shares=() opts=() s tag from rest accel readonly
+	shift 4
+	root=$(root_dir "$name") || exit
+	kernel=$(root_kernel "$root") || exit
+	make_initrd "$root" "$kernel" "$LAB/l1/initrd-init" "$CACHE/host/$name/initrd" "$L1_MODULES"
+	cp "$LAB"/l1/{init,network} "$run/"
+	shares=("lab.out:$out:/vmmig-out:rw" "lab.src:$TOP:/vmmig:ro")
+	[ -d "$CACHE/build/$name" ] && shares+=("lab.build:$CACHE/build/$name:/vmmig-build:ro")
+	[ -d "$CACHE/guest/$name" ] && shares+=("lab.guest:$CACHE/guest/$name:/vmmig-guest:ro")
+	[ -d "$CACHE/linux-tools" ] && shares+=("lab.linux:$CACHE/linux-tools:/vmmig-linux:ro")
+	{
+		echo "LAB_NAME=host$role LAB_ROLE=$role LAB_ROOT=$name"
+		printf 'LAB_SHARES="'
+		for s in "${shares[@]}"; do
+			IFS=: read -r tag from rest <<<"$s"
+			printf '%s:%s ' "$tag" "$rest"
+		done
+		echo '"'
+		if [ -d "$CACHE/build/$name" ]; then echo LAB_DIR=/vmmig-build; else echo LAB_DIR=/vmmig; fi
+	} >"$run/config"
+	shares+=("lab.root:$root:/:ro" "lab.run:$run:/:rw")
+	BINDS=
+	for s in "${shares[@]}"; do
+		IFS=: read -r tag from rest <<<"$s"
+		BINDS+="$from lab/$tag"$'\n'
+		readonly=
+		[ "${rest##*:}" = rw ] || readonly=,readonly=on
+		opts+=(-fsdev "local,id=$tag,path=/lab/$tag,security_model=none,multidevs=remap$readonly"
+			-device "virtio-9p-pci,fsdev=$tag,mount_tag=$tag")
+	done
+	mkfifo "$run/ctl.in" "$run/ctl.out"
+	for s in out err; do
+		opts+=(-chardev "file,id=$s,path=/lab/lab.run/$s"
+			-device "virtserialport,chardev=$s,name=lab.$s")
+	done
+	accel=$(accel)
+	# shellcheck disable=SC2086
+	host_qemu $accel \
+		-name "lab-host$role" -machine q35 -smp "$SMP" -m "$MEM" -nodefaults -display none -no-reboot \
+		-kernel "/lab/lab.root/boot/vmlinuz-$kernel" -initrd /lab/lab.initrd/initrd \
+		-append "console=ttyS0 loglevel=$LOGLEVEL mitigations=off tsc=reliable panic=-1 $APPEND" \
+		-serial "file:/lab/lab.out/console${role:+.$role}.log" \
+		-qmp "unix:/lab/lab.run/qmp,server=on,wait=off" \
+		-device virtio-rng-pci -device virtio-serial-pci \
+		-chardev pipe,id=ctl,path=/lab/lab.run/ctl -device virtserialport,chardev=ctl,name=lab.ctl \
+		"${opts[@]}" "$@" </dev/null >"$run/qemu.log" 2>&1 7>&- 8>&- &
+	echo $! >"$run/pid"
+}
+
+# host_qemu ARGUMENTS...: the outer QEMU, always that of the trixie root
+host_qemu() {
+	local dir
+	dir=$(root_dir "${VMMIG_OUTER:-trixie}") || exit
+	BINDS+="$CACHE/host/$name lab/lab.initrd"
+	# One process from here to QEMU, so that its pid is ours to end
+	EXEC="exec setpriv --pdeathsig KILL" in_root "$dir" qemu-system-x86_64 "$@"
+}
+
+# host_wait RUN OUT ROLE: waits for the end, says and returns the exit code
+host_wait() {
+	local run=$1 out=$2 role=$3 status=0 log
+	log=$out/console${role:+.$role}.log
+	{ wait "$(cat "$run/pid")"; } 2>/dev/null || status=$?
+	if [ -e "$run/timeout" ]; then
+		say "host$role: time out; its console is $log"
+		return "$E_TIMEOUT"
+	elif [ -e "$run/rc" ]; then
+		return "$(cat "$run/rc")"
+	elif grep -aq 'Kernel panic' "$log" 2>/dev/null; then
+		say "host$role died: kernel panic; its console is $log"
+	else
+		say "host$role died: emulator ended with status $status; its console is $log"
+	fi
+	grep -v "warning: TCG doesn't support" "$run/qemu.log" >&2 || true
+	return "$E_DIED"
+}

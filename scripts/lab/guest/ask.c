@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Ask one line over a unix socket and print the line that answers it. With -q
+ * the socket speaks QMP. A program of its own, since anything interpreted takes
+ * half a second to start in an emulated host.
+ *
+ * usage: ask [-q] SOCKET SECONDS LINE      exit code: 0 answered, 1 no answer,
+ *                                          2 QMP error
+ */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static bool starts(const char *line, const char *with)
+{
+	return !strncmp(line, with, strlen(with));
+}
+
+/* The next line that is no QMP greeting and no event */
+static char *next_line(FILE *f)
+{
+	static char *line;
+	static size_t size;
+
+	while (getline(&line, &size, f) > 0)
+		if (!starts(line, "{\"timestamp\"") && !starts(line, "{\"QMP\"") &&
+		    !strstr(line, "\"event\": "))
+			return line;
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct timeval limit = { 0 };
+	bool qmp = argc > 1 && !strcmp(argv[1], "-q");
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	char *line;
+	FILE *f;
+
+	argv += qmp;
+	if (argc - qmp != 4) {
+		fprintf(stderr, "usage: ask [-q] SOCKET SECONDS LINE\n");
+		return 1;
+	}
+	limit.tv_sec = atoi(argv[2]);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	strncpy(un.sun_path, argv[1], sizeof(un.sun_path) - 1);
+	if (connect(fd, (struct sockaddr *)&un, sizeof(un))) {
+		perror(argv[1]);
+		return 1;
+	}
+	f = fdopen(fd, "r");
+	if (!f || (qmp && dprintf(fd, "{\"execute\":\"qmp_capabilities\"}\n") < 0) ||
+	    (qmp && !next_line(f)) || dprintf(fd, "%s\n", argv[3]) < 0)
+		return 1;
+	line = next_line(f);
+	if (!line) {
+		fprintf(stderr, "%s: no answer\n", argv[1]);
+		return 1;
+	}
+	fputs(line, stdout);
+	return qmp && starts(line, "{\"error\"") ? 2 : 0;
+}
