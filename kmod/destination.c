@@ -66,7 +66,8 @@ static int punch(struct vmmig_block *block, pgoff_t first, u64 nr)
 /*
  * Pages that will be overwritten in whole need not be cleared, SGP_WRITE says
  * so. They are not locked while the network is waited for: whoever reads the
- * file meanwhile finds them not up to date, as after fallocate().
+ * file meanwhile finds them not up to date, as after fallocate(), and clears
+ * them; finish_page() notices.
  */
 static int get_pages(struct vmmig_stream *stream, struct vmmig_block *block,
 		     pgoff_t first, unsigned int nr)
@@ -88,6 +89,7 @@ static int get_pages(struct vmmig_stream *stream, struct vmmig_block *block,
 			folio_zero_range(folio, 0, folio_size(folio));
 			folio_mark_uptodate(folio);
 		}
+		__assign_bit(i, stream->fresh, !folio_test_uptodate(folio));
 		bvec_set_page(&stream->bvec[i], folio_file_page(folio, first + i),
 			      PAGE_SIZE, 0);
 		folio_unlock(folio);
@@ -97,18 +99,20 @@ static int get_pages(struct vmmig_stream *stream, struct vmmig_block *block,
 	return 0;
 }
 
-static int finish_page(struct vmmig_block *block, struct page *page)
+static int finish_page(struct vmmig_block *block, struct page *page,
+		       bool fresh)
 {
 	struct folio *folio = page_folio(page);
 	int err = 0;
 
 	folio_lock(folio);
-	if (folio->mapping == block->mapping) {
-		if (!folio_test_uptodate(folio))
-			folio_mark_uptodate(folio);
-		folio_mark_dirty(folio);
-	} else {
+	if (folio->mapping != block->mapping) {
 		err = -ESTALE;	/* somebody truncated the file */
+	} else if (fresh && folio_test_uptodate(folio)) {
+		err = -ETXTBSY;	/* somebody read and so cleared it */
+	} else {
+		folio_mark_uptodate(folio);
+		folio_mark_dirty(folio);
 	}
 	folio_unlock(folio);
 	folio_put(folio);
@@ -132,7 +136,8 @@ static int place_pages(struct vmmig_stream *stream, struct vmmig_block *block,
 		return err;
 	}
 	for (i = 0; i < msg->count; i++) {
-		ret = finish_page(block, stream->bvec[i].bv_page);
+		ret = finish_page(block, stream->bvec[i].bv_page,
+				  test_bit(i, stream->fresh));
 		if (ret)
 			err = ret;
 	}
@@ -169,6 +174,10 @@ static int place(struct vmmig_stream *stream, const struct vmmig_msg *msg)
 	if (err == -ENOSPC || err == -ENOMEM)
 		vmmig_session_fail(s, err,
 				   "no room for RAM block %.100s; free memory or enlarge the tmpfs at the destination",
+				   block->id);
+	else if (err == -ETXTBSY)
+		vmmig_session_fail(s, err,
+				   "RAM block %.100s is used by somebody at the destination while it is filled",
 				   block->id);
 	else if (err)
 		vmmig_session_fail(s, err,

@@ -13,9 +13,10 @@
  *    them writable makes them dirty as well (do_wp_page, mm/memory.c).
  *
  * 2. An entry that is taken away together with its dirty bit: reclaim,
- *    migration, munmap, exit, hole punching. All of them call the MMU
- *    notifier of the address space first (mm/mmu_notifier.c); the pages of
- *    such a range count as written.
+ *    migration, munmap, hole punching. All of them call the MMU notifier of
+ *    the address space before and after (mm/mmu_notifier.c); the pages of
+ *    such a range count as written, twice, since a visit may come between the
+ *    first call and the end of the entry. An exit calls release, once.
  */
 
 #include <linux/fs.h>
@@ -178,6 +179,44 @@ static void mark_map_range(const struct vmmig_map *map, unsigned long start,
 				 (end - start) >> PAGE_SHIFT);
 }
 
+static bool entries_stay(const struct mmu_notifier_range *range)
+{
+	switch (range->event) {
+	case MMU_NOTIFY_PROTECTION_VMA:
+	case MMU_NOTIFY_PROTECTION_PAGE:
+	case MMU_NOTIFY_SOFT_DIRTY:
+		/* And their dirty bits; also our own scans. */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Returns how many pages of guest RAM are in the range. */
+static u64 mark_range(struct vmmig_mm *vmm, unsigned long start,
+		      unsigned long end)
+{
+	const struct vmmig_map_table *table;
+	unsigned int i;
+	u64 nr = 0;
+
+	rcu_read_lock();
+	table = rcu_dereference(vmm->table);
+	for (i = 0; table && i < table->nr; i++) {
+		const struct vmmig_map *map = &table->map[i];
+
+		if (end <= map->start)
+			break;
+		if (start >= map->end)
+			continue;
+		mark_map_range(map, start, end);
+		nr += (min(end, map->end) - max(start, map->start)) >>
+		      PAGE_SHIFT;
+	}
+	rcu_read_unlock();
+	return nr;
+}
+
 /*
  * Called under whatever the page table code holds, also when it must not
  * block: only atomic bit operations here.
@@ -186,39 +225,43 @@ static int mm_invalidate_range_start(struct mmu_notifier *mn,
 				     const struct mmu_notifier_range *range)
 {
 	struct vmmig_mm *vmm = container_of(mn, struct vmmig_mm, mn);
-	const struct vmmig_map_table *table;
-	unsigned int i;
 
-	switch (range->event) {
-	case MMU_NOTIFY_PROTECTION_VMA:
-	case MMU_NOTIFY_PROTECTION_PAGE:
-	case MMU_NOTIFY_SOFT_DIRTY:
-		/* Entries and their dirty bits stay; also our own scans. */
+	if (entries_stay(range))
 		return 0;
-	default:
-		break;
-	}
-
-	rcu_read_lock();
-	table = rcu_dereference(vmm->table);
-	for (i = 0; table && i < table->nr; i++) {
-		const struct vmmig_map *map = &table->map[i];
-
-		if (range->end <= map->start)
-			break;
-		if (range->start >= map->end)
-			continue;
-		mark_map_range(map, range->start, range->end);
-		atomic64_add((min(range->end, map->end) -
-			      max(range->start, map->start)) >> PAGE_SHIFT,
-			     &vmm->owner->unmapped);
-	}
-	rcu_read_unlock();
+	atomic_inc(&vmm->busy);
+	atomic64_add(mark_range(vmm, range->start, range->end),
+		     &vmm->owner->unmapped);
 	return 0;
 }
 
+static void mm_invalidate_range_end(struct mmu_notifier *mn,
+				    const struct mmu_notifier_range *range)
+{
+	struct vmmig_mm *vmm = container_of(mn, struct vmmig_mm, mn);
+
+	if (entries_stay(range))
+		return;
+	mark_range(vmm, range->start, range->end);
+	smp_mb__before_atomic();	/* marks before the count drops */
+	atomic_dec(&vmm->busy);
+}
+
+/*
+ * exit_mmap() calls this before it takes the entries away, and nobody
+ * afterwards. No task uses the address space any more.
+ */
+static void mm_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct vmmig_mm *vmm = container_of(mn, struct vmmig_mm, mn);
+
+	atomic64_add(mark_range(vmm, 0, ULONG_MAX), &vmm->owner->unmapped);
+	WRITE_ONCE(vmm->released, true);
+}
+
 static const struct mmu_notifier_ops mm_notifier_ops = {
+	.release = mm_release,
 	.invalidate_range_start = mm_invalidate_range_start,
+	.invalidate_range_end = mm_invalidate_range_end,
 };
 
 /**
@@ -451,6 +494,7 @@ static int collect_mms(struct vmmig_mappings *maps, struct mm_struct **mms,
 		       bool *lost)
 {
 	unsigned int i, j, nr = 0;
+	struct vmmig_mm *vmm;
 
 	for (i = 0; i < maps->nr_blocks; i++) {
 		struct address_space *mapping = maps->blocks[i].mapping;
@@ -467,9 +511,14 @@ static int collect_mms(struct vmmig_mappings *maps, struct mm_struct **mms,
 				err = -E2BIG;
 				break;
 			}
-			if (mmget_not_zero(vma->vm_mm))
+			if (mmget_not_zero(vma->vm_mm)) {
 				mms[nr++] = vma->vm_mm;
-			else if (!vmmig_mappings_find(maps, vma->vm_mm))
+				continue;
+			}
+			vmm = vmmig_mappings_find(maps, vma->vm_mm);
+			if (vmm)
+				vmm->seen = true;
+			else
 				*lost = true;
 		}
 		i_mmap_unlock_read(mapping);
@@ -504,15 +553,14 @@ int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len)
 	bool lost = false;
 	int nr, i, err = 0;
 
+	list_for_each_entry(vmm, &maps->mms, node)
+		vmm->seen = false;
 	nr = collect_mms(maps, mms, &lost);
 	if (nr < 0) {
 		snprintf(why, len, "more than %d processes map the VM's RAM",
 			 VMMIG_MAX_MMS);
 		return nr;
 	}
-
-	list_for_each_entry(vmm, &maps->mms, node)
-		vmm->seen = false;
 
 	for (i = 0; i < nr; i++) {
 		if (!err) {
@@ -535,13 +583,8 @@ int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len)
 		return err;
 	}
 
-	/*
-	 * What is gone was reported by its notifier. One that is on its way
-	 * out may still report, so keep it until its mappings are gone.
-	 */
+	/* What is gone was reported by its notifier. */
 	list_for_each_entry_safe(vmm, next, &maps->mms, node) {
-		if (!vmm->seen && !atomic_read(&vmm->mn.mm->mm_users))
-			continue;
 		if (!vmm->seen)
 			remove_mm(maps, vmm);
 	}
@@ -569,6 +612,24 @@ static void restore_mm(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
 		if (map && find_block(maps, vma) == map->block)
 			undo_write_notify(vma, map);
 	}
+}
+
+/**
+ * vmmig_mappings_busy - are page table entries being taken away right now?
+ * @maps: the set
+ *
+ * Context: The session's own work.
+ * Return: true if so; more pages will be reported as written.
+ */
+bool vmmig_mappings_busy(struct vmmig_mappings *maps)
+{
+	struct vmmig_mm *vmm;
+
+	list_for_each_entry(vmm, &maps->mms, node) {
+		if (!READ_ONCE(vmm->released) && atomic_read(&vmm->busy))
+			return true;
+	}
+	return false;
 }
 
 /**

@@ -61,6 +61,8 @@ struct vmmig_map_table {
  * @node: in struct vmmig_mappings
  * @table: RCU; written by vmmig_mappings_sync() only
  * @owner: back pointer
+ * @busy: invalidations that have begun and not ended
+ * @released: the address space is gone, no more callbacks come
  * @seen: found by the current sync
  */
 struct vmmig_mm {
@@ -68,6 +70,8 @@ struct vmmig_mm {
 	struct list_head node;
 	struct vmmig_map_table __rcu *table;
 	struct vmmig_mappings *owner;
+	atomic_t busy;
+	bool released;
 	bool seen;
 };
 
@@ -93,6 +97,7 @@ void vmmig_mappings_init(struct vmmig_mappings *maps,
 			 struct vmmig_block *blocks, unsigned int nr_blocks);
 int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len);
 void vmmig_mappings_release(struct vmmig_mappings *maps);
+bool vmmig_mappings_busy(struct vmmig_mappings *maps);
 
 enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block, char *who,
 				      size_t len);

@@ -210,6 +210,50 @@ bool vmmig_vm_gone(struct kvm *kvm)
 	return !atomic_read(&kvm->mm->mm_users);
 }
 
+/**
+ * vmmig_vm_unsupported - does a VM have something that nobody can track?
+ * @kvm: the VM
+ *
+ * Devices that write guest RAM by themselves, and RAM that the host can't
+ * read. QEMU plugs some of this while a VM runs.
+ *
+ * Context: Process context, takes kvm->lock and kvm->slots_lock.
+ * Return: what it is, a static string, or NULL.
+ */
+const char *vmmig_vm_unsupported(struct kvm *kvm)
+{
+	struct kvm_memory_slot *slot;
+	struct kvm_device *dev;
+	const char *what = NULL;
+	unsigned int i;
+	int bkt;
+
+	if (kvm->arch.vm_type != KVM_X86_DEFAULT_VM)
+		return "an encrypted or protected VM";
+
+	mutex_lock(&kvm->lock);
+	list_for_each_entry(dev, &kvm->devices, vm_node) {
+		if (!strcmp(dev->ops->name, "kvm-vfio"))
+			what = "a passed-through device (VFIO)";
+	}
+	mutex_unlock(&kvm->lock);
+
+	mutex_lock(&kvm->slots_lock);
+	for (i = 0; i < ARRAY_SIZE(kvm->memslots); i++) {
+		struct kvm_memslots *slots =
+			rcu_dereference_protected(kvm->memslots[i], true);
+
+		if (!slots)
+			continue;
+		kvm_for_each_memslot(slot, bkt, slots) {
+			if (slot->flags & KVM_MEM_GUEST_MEMFD)
+				what = "guest_memfd memory";
+		}
+	}
+	mutex_unlock(&kvm->slots_lock);
+	return what;
+}
+
 static u64 slots_generation(struct kvm *kvm)
 {
 	u64 sum = 0;

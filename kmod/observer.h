@@ -36,6 +36,7 @@ struct kvm *vmmig_vm_from_file(struct file *file);
 struct mm_struct *vmmig_vm_mm(struct kvm *kvm);
 bool vmmig_vm_has_ring(struct kvm *kvm);
 bool vmmig_vm_gone(struct kvm *kvm);
+const char *vmmig_vm_unsupported(struct kvm *kvm);
 
 int vmmig_observer_attach(struct vmmig_observer *obs, struct kvm *kvm,
 			  struct vmmig_mm *vmm);

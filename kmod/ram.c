@@ -4,6 +4,7 @@
 #include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/hugetlb.h>
+#include <linux/iversion.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/netlink.h>
@@ -79,6 +80,7 @@ int vmmig_block_open(struct vmmig_block *block, int fd, bool write,
 
 	block->file = file;
 	block->mapping = file->f_mapping;
+	block->version = inode_peek_iversion_raw(inode);
 	block->nr_pages = size >> PAGE_SHIFT;
 	block->nr_chunks = DIV_ROUND_UP(block->nr_pages, VMMIG_CHUNK_PAGES);
 	err = 0;
@@ -181,6 +183,22 @@ bool vmmig_block_chunk_huge(struct vmmig_block *block, unsigned long chunk)
 	huge = folio_test_large(folio) && folio_entire_mapcount(folio);
 	folio_put(folio);
 	return huge;
+}
+
+/**
+ * vmmig_block_punched - were holes punched into a block since it was opened?
+ * @block: the block
+ *
+ * A page that is punched away is reported before it is gone, so what was
+ * found then may be its old content (shmem_fallocate(), mm/shmem.c).
+ *
+ * Context: Any.
+ * Return: true if so, or if the file was changed otherwise.
+ */
+bool vmmig_block_punched(const struct vmmig_block *block)
+{
+	return inode_peek_iversion_raw(file_inode(block->file)) !=
+	       block->version;
 }
 
 /**

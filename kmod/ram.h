@@ -10,7 +10,6 @@
 #include <uapi/linux/vmmig.h>
 
 struct netlink_ext_ack;
-struct vmmig_bytes;
 
 /*
  * RAM is scanned chunk by chunk: the range of one page table, so that a scan
@@ -26,13 +25,16 @@ struct vmmig_bytes;
  * @nr: its number in the table of the source
  * @file: the backing file, opened by us: own file position and mode
  * @mapping: the file's page cache
+ * @version: the inode's change counter when the session was made; tmpfs counts
+ *	every punched hole, after the pages are gone
  * @nr_pages: size when the session was made
  * @nr_chunks: size in chunks, the last one may be short
  * @written: source; pages reported as written since the chunk's last visit,
  *	by the dirty ring and by MMU notifiers. Set from any context with
  *	atomic operations, taken by the stream that owns the chunk
- * @pinned: source; pages with a surplus reference at the last visit. Owned
- *	by the chunk's stream
+ * @pinned: source; pages with a surplus reference at the last visit, and what
+ *	the final scan found. Owned by the chunk's stream, during the final
+ *	scan by that
  * @sent: source; pages whose copy at the destination is not zero. Owned by
  *	the chunk's stream
  * @revisit: source; chunks (not pages) that the next pass must visit even
@@ -46,6 +48,7 @@ struct vmmig_block {
 	u16 nr;
 	struct file *file;
 	struct address_space *mapping;
+	u64 version;
 	pgoff_t nr_pages;
 	unsigned long nr_chunks;
 	unsigned long *written;
@@ -79,6 +82,7 @@ void vmmig_block_close(struct vmmig_block *block);
 
 bool vmmig_block_chunk_empty(struct vmmig_block *block, unsigned long chunk);
 bool vmmig_block_chunk_huge(struct vmmig_block *block, unsigned long chunk);
+bool vmmig_block_punched(const struct vmmig_block *block);
 u64 vmmig_block_pages_used(struct vmmig_block *block);
 void vmmig_block_mark_written(struct vmmig_block *block, pgoff_t first,
 			      pgoff_t nr);

@@ -113,6 +113,12 @@ static int add_page(struct vmmig_stream *stream, struct vmmig_block *block,
 {
 	struct page *page = folio_file_page(folio, index);
 
+	if (PageHWPoison(page)) {
+		snprintf(stream->why, sizeof(stream->why),
+			 "RAM block %.64s: memory failure in page %lu of the source",
+			 block->id, index);
+		return -EHWPOISON;
+	}
 	/* Allocated by fallocate() and never written: has no content yet. */
 	if (!folio_test_uptodate(folio) || page_is_zero(page))
 		return add_zero(stream, block, index);
@@ -202,11 +208,17 @@ static int visit_chunk(struct vmmig_stream *stream, struct vmmig_block *block,
 	u64 start = ktime_get_ns(), scan_ns;
 	int err;
 
-	err = vmmig_tracker_visit(block, chunk,
-				  s->pass.kind == VMMIG_PASS_FINAL, visit,
-				  stream->why, sizeof(stream->why));
-	if (err)
-		return err;
+	if (s->pass.kind == VMMIG_PASS_FINAL) {
+		vmmig_tracker_final_visit(block, chunk, visit);
+	} else {
+		err = vmmig_tracker_visit(block, chunk, visit, stream->why,
+					  sizeof(stream->why));
+		if (err)
+			return err;
+		if (visit->present >= VMMIG_CHUNK_PAGES / 2)
+			stream->best_clean_ns = min(stream->best_clean_ns,
+						    visit->clean_ns);
+	}
 	scan_ns = ktime_get_ns() - start;
 	count->scan_ns += scan_ns;
 	count->scanned_chunks++;

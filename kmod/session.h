@@ -14,6 +14,7 @@
 
 #include "mappings.h"
 #include "observer.h"
+#include "proto.h"
 #include "ram.h"
 #include "tracker.h"
 
@@ -62,6 +63,8 @@ struct vmmig_counters {
  * @extent_nr: pages in @bvec
  * @zero: source; first page of the current run of zero pages
  * @zero_nr: pages in that run
+ * @fresh: destination; pages of the extent that had no content before
+ * @best_clean_ns: source; shortest time that cleaning a chunk took
  * @why: why @err, a sentence
  *
  * Everything but @count is used by @work only.
@@ -79,6 +82,8 @@ struct vmmig_stream {
 	unsigned int extent_nr;
 	pgoff_t zero;
 	unsigned int zero_nr;
+	DECLARE_BITMAP(fresh, VMMIG_EXTENT_PAGES);
+	u64 best_clean_ns;
 	char why[VMMIG_REASON_LEN + 1];
 };
 
@@ -263,6 +268,10 @@ void vmmig_stream_send_error(struct vmmig_stream *stream);
 
 /* send.c */
 int vmmig_stream_pass(struct vmmig_stream *stream);
+
+/* scan.c */
+int vmmig_final_scan(struct vmmig_session *s);
+u64 vmmig_final_scan_estimate(u64 clean_ns, u64 pages);
 
 /* netlink.c */
 void vmmig_netlink_notify(struct vmmig_session *s);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The source: pass after pass until the VM is stopped, then the final sync. */
 
+#include <linux/delay.h>
 #include <linux/mm.h>
+#include <linux/string.h>
 #include <net/genetlink.h>
 
 #include "compat/compat.h"
@@ -21,6 +23,8 @@
 #define FULL_SHARE		20
 /* A stopped VM needs one final pass; something still writes if it needs so many. */
 #define MAX_FINAL_PASSES	8
+/* For DMA that is not over yet. */
+#define LATE_DMA_US		(10 * USEC_PER_MSEC)
 
 static int check_tracking(struct vmmig_session *s,
 			  struct netlink_ext_ack *extack)
@@ -70,9 +74,15 @@ static int check_vm(struct vmmig_session *s, struct netlink_ext_ack *extack)
 {
 	struct vmmig_mm *vmm = vmmig_mappings_find(&s->maps,
 						   vmmig_vm_mm(s->kvm));
+	const char *what;
 	bool logging;
 	int err;
 
+	what = vmmig_vm_unsupported(s->kvm);
+	if (what) {
+		NL_SET_ERR_MSG_FMT(extack, "VM: has %.40s, not supported", what);
+		return -EOPNOTSUPP;
+	}
 	if (!vmm) {
 		NL_SET_ERR_MSG(extack,
 			       "VM: its process does not map the RAM blocks with MAP_SHARED");
@@ -94,7 +104,7 @@ static int check_vm(struct vmmig_session *s, struct netlink_ext_ack *extack)
 	if (s->tracking == VMMIG_TRACKING_RING && !logging) {
 		NL_SET_ERR_MSG(extack,
 			       "VM: dirty logging is off; switch it on with QMP set-vcpu-dirty-limit, or use tracking scan");
-		return -EINVAL;
+		return -EAGAIN;
 	}
 	return 0;
 }
@@ -144,6 +154,19 @@ static u64 count_written(const struct vmmig_session *s)
 	return sum;
 }
 
+static u64 count_pinned(const struct vmmig_session *s)
+{
+	unsigned long words;
+	unsigned int i;
+	u64 sum = 0;
+
+	for (i = 0; i < s->nr_blocks; i++) {
+		words = s->blocks[i].nr_chunks * VMMIG_CHUNK_WORDS;
+		sum += memweight(s->blocks[i].pinned, words * sizeof(long));
+	}
+	return sum;
+}
+
 static u64 count_used(const struct vmmig_session *s)
 {
 	unsigned int i;
@@ -176,20 +199,21 @@ static void end_pass(struct vmmig_session *s, u64 interval)
 	struct vmmig_figures *fig = &s->fig;
 	struct vmmig_counters sum;
 	u64 ns = ktime_get_ns() - pass->start_ns;
-	u64 pages, chunks, scan_ns, host;
+	u64 pages, scan_ns, host, best = U64_MAX;
+	unsigned int i;
 
 	vmmig_session_sum(s, &sum);
 	pages = sum.pages_data + sum.pages_zero - pass->before.pages_data -
 		pass->before.pages_zero;
-	chunks = sum.scanned_chunks - pass->before.scanned_chunks;
 	scan_ns = sum.scan_ns - pass->before.scan_ns;
 	host = sum.host_pages - pass->before.host_pages;
 	trace_vmmig_pass_end(s->id, pass->nr, pages, ns, scan_ns);
 
-	if (chunks && pass->full)
-		fig->scan_ns = div64_u64(scan_ns * div_u64(count_used(s),
-							   VMMIG_CHUNK_PAGES),
-					 chunks * s->nr_streams);
+	/* The quickest tells best: a stopped VM does not take our CPUs. */
+	for (i = 0; i < s->nr_streams; i++)
+		best = min(best, s->streams[i].best_clean_ns);
+	if (best != U64_MAX)
+		fig->scan_ns = vmmig_final_scan_estimate(best, count_used(s));
 	fig->ring_events = s->obs.kvm ? atomic64_read(&s->obs.events) : 0;
 	fig->unmapped_pages = atomic64_read(&s->maps.unmapped);
 	if (pass->kind == VMMIG_PASS_BULK) {
@@ -230,12 +254,19 @@ static int run_streams(struct vmmig_session *s)
 /* Who maps the RAM now? Slots that changed make a pass a full one. */
 static int look_around(struct vmmig_session *s, bool *changed)
 {
+	const char *what = s->kvm ? vmmig_vm_unsupported(s->kvm) : NULL;
 	char why[VMMIG_REASON_LEN + 1];
 	int err;
 
 	if (s->kvm && vmmig_vm_gone(s->kvm)) {
 		vmmig_session_fail(s, -ESRCH, "the VM's process has exited");
 		return -ESRCH;
+	}
+	if (what) {
+		vmmig_session_fail(s, -EOPNOTSUPP,
+				   "the VM got %s, which is not supported",
+				   what);
+		return -EOPNOTSUPP;
 	}
 	err = vmmig_mappings_sync(&s->maps, why, sizeof(why));
 	if (err) {
@@ -296,22 +327,30 @@ static int iterate(struct vmmig_session *s)
 }
 
 /*
- * The VM is stopped. One pass over everything; another one if anything was
+ * The VM is stopped. One scan of everything; another one if anything was
  * reported meanwhile, by the ring, a notifier or a new mapping.
  */
 static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
 {
 	struct vmmig_counters before, after;
 	unsigned int tries;
+	u64 start, pinned;
 	bool changed;
 	int err;
 
+	*scan_ns = 0;
 	vmmig_session_sum(s, &before);
 	for (tries = 0; tries < MAX_FINAL_PASSES; tries++) {
 		err = look_around(s, &changed);
 		if (err)
 			return err;
-		begin_pass(s, VMMIG_PASS_FINAL, true);
+		start = ktime_get_ns();
+		err = vmmig_final_scan(s);
+		if (err)
+			return err;
+		*scan_ns += ktime_get_ns() - start;
+
+		begin_pass(s, VMMIG_PASS_FINAL, false);
 		err = run_streams(s);
 		if (err)
 			return err;
@@ -319,8 +358,12 @@ static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
 		err = look_around(s, &changed);
 		if (err)
 			return err;
-		if (!changed && !count_written(s))
+		pinned = count_pinned(s);
+		if (!changed && !pinned && !vmmig_mappings_busy(&s->maps) &&
+		    !count_written(s))
 			break;
+		if (pinned)
+			fsleep(LATE_DMA_US);
 	}
 	if (tries == MAX_FINAL_PASSES) {
 		vmmig_session_fail(s, -EBUSY,
@@ -330,7 +373,6 @@ static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
 	vmmig_session_sum(s, &after);
 	*pages = after.pages_data + after.pages_zero - before.pages_data -
 		 before.pages_zero;
-	*scan_ns = div_u64(after.scan_ns - before.scan_ns, s->nr_streams);
 	return 0;
 }
 
@@ -467,8 +509,10 @@ void vmmig_source_run(struct vmmig_session *s)
 	u64 cpu = current->se.sum_exec_runtime;
 	unsigned int i;
 
-	for (i = 0; i < s->nr_streams; i++)
+	for (i = 0; i < s->nr_streams; i++) {
 		INIT_WORK(&s->streams[i].work, stream_work);
+		s->streams[i].best_clean_ns = U64_MAX;
+	}
 
 	if (migrate(s)) {
 		for (i = 0; i < s->nr_streams; i++)

@@ -29,7 +29,8 @@
  * @chunk: number of the chunk
  *
  * Context: Any.
- * Return: true if pages were reported, or the last visit asked for another.
+ * Return: true if pages were reported, or the last visit asked for another,
+ *	or the final scan found something.
  */
 bool vmmig_tracker_pending(const struct vmmig_block *block,
 			   unsigned long chunk)
@@ -37,7 +38,9 @@ bool vmmig_tracker_pending(const struct vmmig_block *block,
 	const unsigned long *written = vmmig_chunk_bits(block->written, chunk);
 	unsigned int i;
 
-	if (test_bit(chunk, block->revisit))
+	if (test_bit(chunk, block->revisit) ||
+	    !bitmap_empty(vmmig_chunk_bits(block->pinned, chunk),
+			  VMMIG_CHUNK_PAGES))
 		return true;
 	for (i = 0; i < VMMIG_CHUNK_WORDS; i++) {
 		if (READ_ONCE(written[i]))
@@ -74,6 +77,8 @@ bool vmmig_tracker_skip(struct vmmig_block *block, unsigned long chunk)
 	unsigned long dropped[VMMIG_CHUNK_WORDS];
 
 	if (!bitmap_empty(vmmig_chunk_bits(block->sent, chunk),
+			  VMMIG_CHUNK_PAGES) ||
+	    !bitmap_empty(vmmig_chunk_bits(block->pinned, chunk),
 			  VMMIG_CHUNK_PAGES) ||
 	    !vmmig_block_chunk_empty(block, chunk))
 		return false;
@@ -119,14 +124,17 @@ static bool folio_has_surplus(struct folio *folio, int ours)
 	       folio_maybe_dma_pinned(folio);
 }
 
-/* Sets the bits of all pages in the chunk that have a surplus reference. */
-static void find_pinned(struct vmmig_block *block, unsigned long chunk,
-			unsigned long *pinned)
+/*
+ * Sets the bits of all pages in the chunk that have a surplus reference.
+ * Returns how many pages are present.
+ */
+static unsigned int find_pinned(struct vmmig_block *block,
+				unsigned long chunk, unsigned long *pinned)
 {
 	pgoff_t first = vmmig_chunk_first(chunk), index = first;
 	pgoff_t last = first + vmmig_chunk_pages(block, chunk) - 1;
 	struct folio_batch batch;
-	unsigned int i;
+	unsigned int i, present = 0;
 
 	bitmap_zero(pinned, VMMIG_CHUNK_PAGES);
 	folio_batch_init(&batch);
@@ -137,18 +145,19 @@ static void find_pinned(struct vmmig_block *block, unsigned long chunk,
 			pgoff_t from = max(folio->index, first);
 			pgoff_t to = min(folio_next_index(folio), last + 1);
 
+			present += to - from;
 			if (folio_has_surplus(folio, 1))
 				bitmap_set(pinned, from - first, to - from);
 		}
 		folio_batch_release(&batch);
 	}
+	return present;
 }
 
 /**
  * vmmig_tracker_visit - find what was written, and arm the chunk
  * @block: the block
  * @chunk: number of the chunk, visited by one stream at a time
- * @final: no writer is left
  * @res: the result; the caller sends all pages of res->send, or marks them
  *	with vmmig_block_mark_written() if it can't
  * @why: gets a sentence on failure
@@ -161,8 +170,7 @@ static void find_pinned(struct vmmig_block *block, unsigned long chunk,
  *	lost then, and the chunk is still to be visited.
  */
 int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
-			bool final, struct vmmig_visit_result *res,
-			char *why, size_t len)
+			struct vmmig_visit_result *res, char *why, size_t len)
 {
 	unsigned int nr = vmmig_chunk_pages(block, chunk);
 	unsigned long *pinned = vmmig_chunk_bits(block->pinned, chunk);
@@ -171,10 +179,9 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 	enum vmmig_scan before, after;
 	unsigned long protected;
 	char who[64];
+	u64 start;
 
 	res->fallback = false;
-	res->pinned = 0;
-	res->host = 0;
 
 	if (vmmig_block_chunk_huge(block, chunk)) {
 		snprintf(why, len,
@@ -191,7 +198,9 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 	res->ring = bitmap_weight(res->send, nr);
 
 	bitmap_zero(res->dirty, VMMIG_CHUNK_PAGES);
+	start = ktime_get_ns();
 	clean_and_record(block, chunk, res->dirty);
+	res->clean_ns = ktime_get_ns() - start;
 	protected = wp_shared_mapping_range(block->mapping, first, nr);
 
 	/*
@@ -210,10 +219,7 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 		res->fallback = true;
 
 	bitmap_copy(was_pinned, pinned, VMMIG_CHUNK_PAGES);
-	if (final)
-		bitmap_zero(pinned, VMMIG_CHUNK_PAGES);
-	else
-		find_pinned(block, chunk, pinned);
+	res->present = find_pinned(block, chunk, pinned);
 
 	bitmap_or(res->send, res->send, res->dirty, VMMIG_CHUNK_PAGES);
 	res->host = bitmap_weight(res->send, nr) - res->ring;
@@ -225,7 +231,7 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 		bitmap_set(res->send, 0, nr);
 
 	/* Devices write again where they wrote, and DMA must be looked after. */
-	if (!final && (res->host || !bitmap_empty(pinned, VMMIG_CHUNK_PAGES)))
+	if (res->host)
 		set_bit(chunk, block->revisit);
 	return 0;
 
@@ -235,4 +241,97 @@ unscannable:
 		 "RAM block %.64s can't be scanned while %s maps it privately or read-only; end that process or its mapping",
 		 block->id, who);
 	return -EBUSY;
+}
+
+/**
+ * vmmig_tracker_final_scan - find what was written, with no writer left
+ * @block: the block
+ * @chunk: first chunk
+ * @nr_chunks: number of chunks
+ *
+ * The vCPUs are stopped and the devices drained, so there is nothing to arm
+ * and cleaning is enough; ranges that do not overlap may be scanned at the
+ * same time. What is found joins the pages that had a surplus reference: all
+ * of them are to be sent. The caller looks who maps the block before and
+ * after, see vmmig_block_scannable().
+ *
+ * Context: Process context. Takes i_mmap_rwsem and page table locks, calls
+ *	MMU notifiers.
+ */
+void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
+			      unsigned long nr_chunks)
+{
+	pgoff_t first = vmmig_chunk_first(chunk), start = 0, end = 0;
+	pgoff_t nr = min_t(pgoff_t, nr_chunks * VMMIG_CHUNK_PAGES,
+			   block->nr_pages - first);
+
+	clean_record_shared_mapping_range(block->mapping, first, nr, first,
+					  vmmig_chunk_bits(block->pinned, chunk),
+					  &start, &end);
+}
+
+/* Pages that have content at the destination, and are holes here. */
+static void find_holes(struct vmmig_block *block, unsigned long chunk,
+		       unsigned long *holes)
+{
+	const unsigned long *sent = vmmig_chunk_bits(block->sent, chunk);
+	pgoff_t first = vmmig_chunk_first(chunk);
+	unsigned int i;
+
+	for_each_set_bit(i, sent, vmmig_chunk_pages(block, chunk)) {
+		if (!xa_load(&block->mapping->i_pages, first + i))
+			__set_bit(i, holes);
+	}
+}
+
+/*
+ * Of the pages that are sent now, those that a device may still write to.
+ * Others can't be under DMA for writing: it needs an entry that is writable,
+ * and so dirty. Only pins count here, plain references come and go.
+ */
+static void find_late_dma(struct vmmig_block *block, unsigned long chunk,
+			  const unsigned long *send, unsigned long *pinned)
+{
+	pgoff_t first = vmmig_chunk_first(chunk);
+	unsigned int i;
+
+	for_each_set_bit(i, send, vmmig_chunk_pages(block, chunk)) {
+		struct folio *folio = filemap_get_folio(block->mapping,
+							first + i);
+
+		if (IS_ERR(folio))
+			continue;
+		if (folio_maybe_dma_pinned(folio))
+			__set_bit(i, pinned);
+		folio_put(folio);
+	}
+}
+
+/**
+ * vmmig_tracker_final_visit - collect what a final scan found in a chunk
+ * @block: the block
+ * @chunk: number of the chunk, visited by one stream at a time
+ * @res: the result; the caller sends all pages of res->send
+ *
+ * Pages under DMA are sent, and remembered for another final scan.
+ *
+ * Context: Process context.
+ */
+void vmmig_tracker_final_visit(struct vmmig_block *block, unsigned long chunk,
+			       struct vmmig_visit_result *res)
+{
+	unsigned long *pinned = vmmig_chunk_bits(block->pinned, chunk);
+	unsigned int nr = vmmig_chunk_pages(block, chunk);
+
+	clear_bit(chunk, block->revisit);
+	take_written(block, chunk, res->send);
+	res->ring = bitmap_weight(res->send, nr);
+	bitmap_or(res->send, res->send, pinned, VMMIG_CHUNK_PAGES);
+	bitmap_zero(pinned, VMMIG_CHUNK_PAGES);
+	if (vmmig_block_punched(block))
+		find_holes(block, chunk, res->send);
+	res->host = bitmap_weight(res->send, nr) - res->ring;
+	find_late_dma(block, chunk, res->send, pinned);
+	res->pinned = bitmap_weight(pinned, nr);
+	res->fallback = false;
 }

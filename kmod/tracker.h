@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Finds the pages of a chunk that were written, and arms it anew. */
+/* Finds the pages that were written, and arms them anew. */
 #ifndef VMMIG_TRACKER_H
 #define VMMIG_TRACKER_H
 
@@ -12,6 +12,8 @@
  * @ring: pages of @send that the dirty ring or a notifier reported
  * @host: pages of @send that only their page table entries told of
  * @pinned: pages of @send with a surplus reference, now or last time
+ * @present: pages of the chunk that are in memory
+ * @clean_ns: time that cleaning and recording took
  * @fallback: the chunk is sent as a whole, since the scan was not certain
  */
 struct vmmig_visit_result {
@@ -20,6 +22,8 @@ struct vmmig_visit_result {
 	unsigned int ring;
 	unsigned int host;
 	unsigned int pinned;
+	unsigned int present;
+	u64 clean_ns;
 	bool fallback;
 };
 
@@ -27,7 +31,10 @@ bool vmmig_tracker_pending(const struct vmmig_block *block,
 			   unsigned long chunk);
 bool vmmig_tracker_skip(struct vmmig_block *block, unsigned long chunk);
 int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
-			bool final, struct vmmig_visit_result *res,
-			char *why, size_t len);
+			struct vmmig_visit_result *res, char *why, size_t len);
+void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
+			      unsigned long nr_chunks);
+void vmmig_tracker_final_visit(struct vmmig_block *block, unsigned long chunk,
+			       struct vmmig_visit_result *res);
 
 #endif /* VMMIG_TRACKER_H */

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The final scan, over all RAM while the VM is stopped.
+ *
+ * It is the part of the downtime that grows with RAM, so it runs on several
+ * CPUs, each on a range of its own.
+ */
+
+#include <linux/cpumask.h>
+#include <linux/slab.h>
+
+#include "session.h"
+
+/* More do not help: the page table walk is bound by memory. */
+#define MAX_SCANNERS		4
+/* Less than this is not worth a wake-up. */
+#define MIN_CHUNKS		64
+
+/**
+ * struct scanner - one range of one block
+ * @work: runs on any CPU
+ * @block: the block
+ * @chunk: first chunk
+ * @nr_chunks: how many
+ */
+struct scanner {
+	struct work_struct work;
+	struct vmmig_block *block;
+	unsigned long chunk;
+	unsigned long nr_chunks;
+};
+
+static void scanner_work(struct work_struct *work)
+{
+	struct scanner *scanner = container_of(work, struct scanner, work);
+
+	vmmig_tracker_final_scan(scanner->block, scanner->chunk,
+				 scanner->nr_chunks);
+}
+
+static void scan_block(struct vmmig_block *block)
+{
+	struct scanner scanners[MAX_SCANNERS];
+	unsigned long chunk = 0, share;
+	unsigned int i, nr;
+
+	nr = min_t(unsigned int, MAX_SCANNERS, num_online_cpus());
+	share = max(DIV_ROUND_UP(block->nr_chunks, nr), MIN_CHUNKS);
+	for (nr = 0; chunk < block->nr_chunks; nr++) {
+		struct scanner *scanner = &scanners[nr];
+
+		scanner->block = block;
+		scanner->chunk = chunk;
+		scanner->nr_chunks = min(share, block->nr_chunks - chunk);
+		chunk += scanner->nr_chunks;
+		INIT_WORK_ONSTACK(&scanner->work, scanner_work);
+		if (nr)
+			queue_work(vmmig_wq, &scanner->work);
+	}
+	scanner_work(&scanners[0].work);
+	for (i = 1; i < nr; i++)
+		flush_work(&scanners[i].work);
+	for (i = 0; i < nr; i++)
+		destroy_work_on_stack(&scanners[i].work);
+}
+
+static bool block_has_huge(struct vmmig_block *block)
+{
+	unsigned long chunk;
+
+	for (chunk = 0; chunk < block->nr_chunks; chunk++) {
+		if (vmmig_block_chunk_huge(block, chunk))
+			return true;
+	}
+	return false;
+}
+
+static enum vmmig_scan check_block(struct vmmig_session *s,
+				   struct vmmig_block *block)
+{
+	enum vmmig_scan scan;
+	char who[64];
+
+	scan = vmmig_block_scannable(block, who, sizeof(who));
+	if (scan == VMMIG_SCAN_BLOCKED)
+		vmmig_session_fail(s, -EBUSY,
+				   "RAM block %.64s can't be scanned while %s maps it privately or read-only; end that process or its mapping",
+				   block->id, who);
+	/* None came since the chunks were last visited; but be sure. */
+	if (block_has_huge(block)) {
+		vmmig_session_fail(s, -EOPNOTSUPP,
+				   "RAM block %.64s is mapped with huge pages; switch them off for this tmpfs",
+				   block->id);
+		return VMMIG_SCAN_BLOCKED;
+	}
+	return scan;
+}
+
+/**
+ * vmmig_final_scan - find all pages that were written, with no writer left
+ * @s: a source whose VM is stopped
+ *
+ * The result is in the bitmaps of the blocks.
+ *
+ * Context: Process context, sleeps. The session's own work, no stream runs.
+ * Return: 0, or -EBUSY if RAM is mapped in a way that stops the scan.
+ */
+int vmmig_final_scan(struct vmmig_session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr_blocks; i++) {
+		struct vmmig_block *block = &s->blocks[i];
+		enum vmmig_scan before, after;
+
+		before = check_block(s, block);
+		if (before == VMMIG_SCAN_BLOCKED)
+			return -EBUSY;
+		scan_block(block);
+		after = check_block(s, block);
+		if (after == VMMIG_SCAN_BLOCKED)
+			return -EBUSY;
+		/* Somebody nobody watched could have written anywhere. */
+		if (before != VMMIG_SCAN_SURE || after != VMMIG_SCAN_SURE)
+			vmmig_block_mark_written(block, 0, block->nr_pages);
+	}
+	return 0;
+}
+
+/**
+ * vmmig_final_scan_estimate - how long would a final scan take?
+ * @clean_ns: time for one chunk that is well in use
+ * @pages: pages in use
+ *
+ * Return: nanoseconds, with as much again for what else there is to do.
+ */
+u64 vmmig_final_scan_estimate(u64 clean_ns, u64 pages)
+{
+	u64 chunks = DIV_ROUND_UP_ULL(pages, VMMIG_CHUNK_PAGES);
+
+	return div_u64(2 * clean_ns * chunks,
+		       min_t(unsigned int, MAX_SCANNERS, num_online_cpus()));
+}
