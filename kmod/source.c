@@ -23,8 +23,12 @@
 #define FULL_SHARE		20
 /* A stopped VM needs one final pass; something still writes if it needs so many. */
 #define MAX_FINAL_PASSES	8
-/* For DMA that is not over yet. */
+/*
+ * DMA that is not over yet gets some time. Pins that stay are those of a
+ * nested guest (kvm_vcpu_map() keeps them), which nobody writes through now.
+ */
 #define LATE_DMA_US		(10 * USEC_PER_MSEC)
+#define MAX_LATE_DMA_WAITS	3
 
 static int check_tracking(struct vmmig_session *s,
 			  struct netlink_ext_ack *extack)
@@ -165,6 +169,17 @@ static u64 count_pinned(const struct vmmig_session *s)
 		sum += memweight(s->blocks[i].pinned, words * sizeof(long));
 	}
 	return sum;
+}
+
+static bool any_punched(const struct vmmig_session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr_blocks; i++) {
+		if (vmmig_block_punched(&s->blocks[i]))
+			return true;
+	}
+	return false;
 }
 
 static u64 count_used(const struct vmmig_session *s)
@@ -333,7 +348,7 @@ static int iterate(struct vmmig_session *s)
 static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
 {
 	struct vmmig_counters before, after;
-	unsigned int tries;
+	unsigned int tries, waits = 0;
 	u64 start, pinned;
 	bool changed;
 	int err;
@@ -350,7 +365,7 @@ static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
 			return err;
 		*scan_ns += ktime_get_ns() - start;
 
-		begin_pass(s, VMMIG_PASS_FINAL, false);
+		begin_pass(s, VMMIG_PASS_FINAL, any_punched(s));
 		err = run_streams(s);
 		if (err)
 			return err;
@@ -359,11 +374,13 @@ static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
 		if (err)
 			return err;
 		pinned = count_pinned(s);
-		if (!changed && !pinned && !vmmig_mappings_busy(&s->maps) &&
-		    !count_written(s))
-			break;
-		if (pinned)
+		if (!changed && !vmmig_mappings_busy(&s->maps) &&
+		    !count_written(s)) {
+			if (!pinned || waits == MAX_LATE_DMA_WAITS)
+				break;
+			waits++;
 			fsleep(LATE_DMA_US);
+		}
 	}
 	if (tries == MAX_FINAL_PASSES) {
 		vmmig_session_fail(s, -EBUSY,

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # Start one lab host as a QEMU process and judge how it ended. Sourced.
 
-# shellcheck source=scripts/lab/mkinitrd.sh
+# shellcheck source=mkinitrd.sh
 . "$LAB/mkinitrd.sh"
 
-L1_MODULES="9p 9pnet_virtio overlay virtio_console virtio_net"
+# Those that every host loads come in the initramfs, unpacked
+L1_MODULES="9p 9pnet_virtio overlay virtio_console virtio_net kvm_amd kvm_intel tun bridge vhost_net"
 
 # Hardware only where a host in it could run guests again
 accel() {
@@ -20,11 +21,12 @@ accel() {
 # host_start ROOT RUN OUT ROLE NETDEV...: boots in the background; the pid is in
 # RUN/pid. RUN/cmd must hold the command. Uses $MEM $SMP $APPEND $LOGLEVEL.
 host_start() {
-	local name=$1 run=$2 out=$3 role=$4 root kernel shares=() opts=() s tag from rest accel readonly
+	local name=$1 run=$2 out=$3 role=$4 root kernel shares=() opts=() s tag from rest accel ro
 	shift 4
 	root=$(root_dir "$name") || exit
 	kernel=$(root_kernel "$root") || exit
 	make_initrd "$root" "$kernel" "$LAB/l1/initrd-init" "$CACHE/host/$name/initrd" "$L1_MODULES"
+	unpack_kernel "$root/boot/vmlinuz-$kernel" "$CACHE/host/$name/kernel"
 	cp "$LAB"/l1/{init,network} "$run/"
 	shares=("lab.out:$out:/vmmig-out:rw" "lab.src:$TOP:/vmmig:ro")
 	[ -d "$CACHE/build/$name" ] && shares+=("lab.build:$CACHE/build/$name:/vmmig-build:ro")
@@ -45,9 +47,9 @@ host_start() {
 	for s in "${shares[@]}"; do
 		IFS=: read -r tag from rest <<<"$s"
 		BINDS+="$from lab/$tag"$'\n'
-		readonly=
-		[ "${rest##*:}" = rw ] || readonly=,readonly=on
-		opts+=(-fsdev "local,id=$tag,path=/lab/$tag,security_model=none,multidevs=remap$readonly"
+		ro=
+		[ "${rest##*:}" = rw ] || ro=,readonly=on
+		opts+=(-fsdev "local,id=$tag,path=/lab/$tag,security_model=none,multidevs=remap$ro"
 			-device "virtio-9p-pci,fsdev=$tag,mount_tag=$tag")
 	done
 	mkfifo "$run/ctl.in" "$run/ctl.out"
@@ -59,21 +61,21 @@ host_start() {
 	# shellcheck disable=SC2086
 	host_qemu $accel \
 		-name "lab-host$role" -machine q35 -smp "$SMP" -m "$MEM" -nodefaults -display none -no-reboot \
-		-kernel "/lab/lab.root/boot/vmlinuz-$kernel" -initrd /lab/lab.initrd/initrd \
-		-append "console=ttyS0 loglevel=$LOGLEVEL mitigations=off tsc=reliable panic=-1 $APPEND" \
+		-kernel /lab/lab.kernel/kernel -initrd /lab/lab.kernel/initrd \
+		-append "console=ttyS0 loglevel=$LOGLEVEL mitigations=off tsc=reliable no_timer_check init_on_alloc=0 panic=-1 $APPEND" \
 		-serial "file:/lab/lab.out/console${role:+.$role}.log" \
 		-qmp "unix:/lab/lab.run/qmp,server=on,wait=off" \
 		-device virtio-rng-pci -device virtio-serial-pci \
 		-chardev pipe,id=ctl,path=/lab/lab.run/ctl -device virtserialport,chardev=ctl,name=lab.ctl \
-		"${opts[@]}" "$@" </dev/null >"$run/qemu.log" 2>&1 7>&- 8>&- &
+		"${opts[@]}" "$@" </dev/null >"$run/qemu.log" 2>&1 6>&- 7>&- 8>&- &
 	echo $! >"$run/pid"
 }
 
 # host_qemu ARGUMENTS...: the outer QEMU, always that of the trixie root
 host_qemu() {
 	local dir
-	dir=$(root_dir "${VMMIG_OUTER:-trixie}") || exit
-	BINDS+="$CACHE/host/$name lab/lab.initrd"
+	dir=$(root_dir "${VMMIG_OUTER:-backports}") || exit
+	BINDS+="$CACHE/host/$name lab/lab.kernel"
 	# One process from here to QEMU, so that its pid is ours to end
 	EXEC="exec setpriv --pdeathsig KILL" in_root "$dir" qemu-system-x86_64 "$@"
 }
@@ -82,7 +84,11 @@ host_qemu() {
 host_wait() {
 	local run=$1 out=$2 role=$3 status=0 log
 	log=$out/console${role:+.$role}.log
-	{ wait "$(cat "$run/pid")"; } 2>/dev/null || status=$?
+	if [ -e "$run/status" ]; then
+		status=$(cat "$run/status")
+	else
+		{ wait "$(cat "$run/pid")"; } 2>/dev/null || status=$?
+	fi
 	if [ -e "$run/timeout" ]; then
 		say "host$role: time out; its console is $log"
 		return "$E_TIMEOUT"

@@ -35,7 +35,6 @@ in_root() {
 	local dir=$1
 	local -x BINDS=${BINDS:-}
 	shift
-	# shellcheck disable=SC2016
 	${EXEC:-} unshare -m --propagation private bash -c '
 		set -e
 		dir=$1; shift

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Small initramfs images out of a host root. Sourced, not run.
+# Kernels and small initramfs images out of a host root. Sourced, not run.
 
 # make_initrd ROOT KERNEL INIT OUTPUT "MODULE..." [FILE...]: busybox, INIT as
 # /init, the modules with what they need in load order (/modules), and FILEs
@@ -28,9 +28,22 @@ make_initrd() {
 		esac
 	done <"$dir/modules/list"
 	sed -i 's,.*/,,; s/\.xz$//' "$dir/modules/list"
-	# shellcheck disable=SC2016
 	BINDS="$dir lab" in_root "$root" sh -c \
 		'cd /lab && find . | busybox cpio -o -H newc 2>/dev/null' >"$out.new"
 	mv "$out.new" "$out"
 	rm -rf "$dir"
+}
+
+# unpack_kernel KERNEL OUTPUT: an emulated machine takes seconds to unpack its
+# kernel by itself. Debian packs with xz; anything else is taken as it is.
+unpack_kernel() {
+	[ "$2" -nt "$1" ] && return
+	mkdir -p "${2%/*}"
+	in_root "$(root_dir trixie)" python3 -c '
+import lzma, sys
+data = sys.stdin.buffer.read()
+data = lzma.LZMADecompressor().decompress(data[data.index(b"\xfd7zXZ\0"):])
+assert data.startswith(b"\x7fELF")
+sys.stdout.buffer.write(data)' <"$1" >"$2.new" 2>/dev/null || cp "$1" "$2.new"
+	mv "$2.new" "$2"
 }

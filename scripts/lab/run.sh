@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # One run of the lab: options, folders, output streams, timer. Sourced.
+# shellcheck disable=SC2034  # the options are for the file that sources this one
 
 # run_options WORD...: sets variables from options; ARGS gets the rest
 run_options() {
-	# shellcheck disable=SC2034  # all words, to start again with
-	WORDS=("$@")
+	WORDS=("$@")		# to start again with
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--out) OUT=$(realpath -m "$2") ;;
@@ -26,6 +26,8 @@ run_options() {
 # run_begin: fresh output folder and a private one that vanishes at the end
 run_begin() {
 	mkdir -p "$OUT" "$CACHE/tmp"
+	exec 6>"$OUT.lock"
+	flock -n 6 || die "another run writes to $OUT; use --out"
 	find "$OUT" -mindepth 1 -delete
 	RUN=$(mktemp -d "$CACHE/tmp/run.XXXXXX")
 	trap run_end EXIT
@@ -38,7 +40,7 @@ run_end() {
 	touch "$RUN/over"
 	[ -z "${SLEEP:-}" ] || kill "$SLEEP" 2>/dev/null || true
 	for p in "$RUN"/*/pid; do
-		[ ! -e "$p" ] || kill -9 "$(cat "$p")" 2>/dev/null || true
+		[ ! -e "$p" ] || { kill -9 "$(cat "$p")" && wait "$(cat "$p")"; } 2>/dev/null || true
 	done
 	rm -rf "$RUN"
 }
@@ -48,8 +50,7 @@ run_command() {
 	local file=$1
 	shift
 	{
-		# shellcheck disable=SC2016
-		echo 'PATH=/vmmig/scripts/lab/guest:/vmmig-build/userspace:$PATH'
+		echo 'PATH=/vmmig/scripts/lab/guest:/vmmig-build/userspace/build:/vmmig-build/userspace:$PATH'
 		if [ $# = 1 ]; then printf '%s\n' "$1"; else printf '%q ' "$@"; fi
 	} >"$file"
 }
@@ -57,9 +58,9 @@ run_command() {
 # run_stream DIR: pass on what comes out of the host while it runs
 run_stream() {
 	mkfifo "$1/out" "$1/err"
-	cat "$1/out" &
+	cat "$1/out" 6>&- &
 	STREAMS=($!)
-	cat "$1/err" >&2 &
+	cat "$1/err" >&2 6>&- &
 	STREAMS+=($!)
 	# Held open, so that the readers start at once and do not end before
 	# run_flush, whether or not the emulator ever opens its end
@@ -77,7 +78,7 @@ run_timer() {
 	local d
 	{
 		exec sleep "$TIMEOUT"
-	} </dev/null >/dev/null 2>&1 7>&- 8>&- &
+	} </dev/null >/dev/null 2>&1 6>&- 7>&- 8>&- &
 	SLEEP=$!
 	{
 		# tail --pid ends when sleep has, or when run_end killed it
@@ -87,5 +88,5 @@ run_timer() {
 			touch "$d/timeout"
 			kill -9 "$(cat "$d/pid")"
 		done
-	} </dev/null >/dev/null 2>&1 7>&- 8>&- &
+	} </dev/null >/dev/null 2>&1 6>&- 7>&- 8>&- &
 }

@@ -23,8 +23,8 @@
 #define MAX_BAD_LINES	20
 
 struct wl_opts wl = {
-	.mem = 32 << 20, .rate = 4, .verify = 16, .random = true,
-	.disk = 4, .tcp = 5, .beat = 1, .udp = 5,
+	.mem = 32 << 20, .rate = 4, .verify = 8, .random = true,
+	.disk = 4, .tcp = 5, .beat = 2, .udp = 5,
 };
 
 static atomic_int bad_lines;
@@ -71,9 +71,16 @@ uint64_t wl_now(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
+/*
+ * Until the next multiple of ms, so that threads wake up together: each wake-up
+ * costs several exits, which are dear in an emulated host.
+ */
 void wl_sleep_ms(int ms)
 {
-	usleep(ms * 1000);
+	uint64_t next = (wl_now() / 1000000 / ms + 1) * ms;
+	struct timespec t = { .tv_sec = next / 1000, .tv_nsec = next % 1000 * 1000000 };
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
 }
 
 void wl_thread(void *(*fn)(void *), void *arg)
@@ -155,7 +162,7 @@ static void parse_cmdline(void)
 	if (wl.threads < 1)
 		wl.threads = 1;
 	if (wl.beat < 1)
-		wl.beat = 1;
+		wl.beat = 2;
 }
 
 static int open_port(void)

@@ -17,7 +17,7 @@
 
 #define WORDS		8
 #define RECORDS		64
-#define TICK_MS		2
+#define TICK_MS		10
 #define MAX_THREADS	16
 
 struct record {
@@ -43,12 +43,12 @@ static atomic_int full_pass;	/* last one asked for */
 /* Write n of a page; n is 0 for what was there before any write */
 static void make_record(struct record *r, uint64_t page, uint64_t n, unsigned int slot)
 {
-	uint64_t x = wl_mix(page << 6 | slot) ^ n * 0xd1342543de82ef95, sum = 0;
+	uint64_t x = wl_mix((page << 6 | slot) ^ n << 24), sum = 0;
 
 	r->word[0] = n;
 	r->word[1] = page;
 	for (int i = 2; i < WORDS - 1; i++) {
-		x = wl_mix(x);
+		x = x * 0xd1342543de82ef95 + 0x9e3779b97f4a7c15;
 		r->word[i] = x;
 		sum ^= x;
 	}
@@ -124,7 +124,7 @@ static void *run(void *arg)
 		n = rate == WL_RATE_MAX ? 512 : pages_due(rate, &wrote, now);
 		for (size_t i = 0; i < n && j->hot; i++)
 			write_page(j, next_page(j));
-		j->written += n;
+		j->written += j->hot ? n : 0;
 		n = pages_due(wl.verify, &checked, now);
 		for (size_t i = 0; i < n; i++)
 			verify_page(j, j->verify_at++ % j->total);

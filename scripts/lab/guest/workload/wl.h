@@ -41,7 +41,7 @@ void wl_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void wl_bad(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 uint64_t wl_now(void);			/* CLOCK_MONOTONIC in ns */
-void wl_sleep_ms(int ms);
+void wl_sleep_ms(int ms);		/* to the next multiple of ms */
 void wl_thread(void *(*fn)(void *), void *arg);
 
 static inline uint64_t wl_mix(uint64_t x)

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Can this VM be migrated? Nothing is changed to find out. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include "findings.h"
+#include "vm.h"
+
+/* This host: permission, module. Tries to load the module. */
+void check_host(struct findings *f, const char *where);
+/* The VM: state, RAM, devices. @args: the destination's command line. */
+void check_vm(struct vm *vm, const struct strv *args, struct findings *f);
+
+#endif /* CHECK_H */

@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The source: one migration from the checks to the report. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "migration.h"
+
+/* For device state, hand-over and what the network adds; see the report. */
+#define OVERHEAD_NS	(40 * NSEC_PER_MSEC)
+#define FINDINGS_MS	120000
+#define PREPARED_MS	120000
+#define CONNECT_MS	10000
+#define RECEIVING_MS	60000
+#define LOGGING_MS	3000
+
+static void on_session(const struct vmmig_session *s, void *arg)
+{
+	struct migration *m = arg;
+
+	if (s->id != m->session)
+		return;
+	m->s = *s;
+	m->s_changed = true;
+}
+
+static int on_netlink(void *arg, short revents)
+{
+	struct migration *m = arg;
+	struct vmmig_error err;
+
+	(void)revents;
+	if (vmmig_nl_events(m->nl, on_session, m, &err) == -ENOBUFS &&
+	    m->session && !vmmig_nl_get(m->nl, m->session, &m->s, &err))
+		m->s_changed = true;
+	return 0;
+}
+
+static void on_qmp_event(void *arg, const char *event, struct json_object *data)
+{
+	const char *status = js_str(data, "status");
+	struct migration *m = arg;
+
+	/* Earlier migrations of this QEMU are none of our business. */
+	if (!strcmp(event, "MIGRATION") && status && m->migration[0])
+		snprintf(m->migration, sizeof(m->migration), "%s", status);
+}
+
+static int migrate_connect_qemu(struct migration *m, struct vmmig_error *err)
+{
+	int ret;
+
+	m->step = "connecting to QEMU";
+	if (geteuid()) {
+		m->refused = true;
+		return vmmig_fail(err, -EPERM,
+				  "you are not root: reading a VM's memory needs it; run this with sudo");
+	}
+	ret = qmp_open(&m->qmp, &m->loop, m->o->qmp, err);
+	if (ret)
+		return ret;
+	m->qmp.event = on_qmp_event;
+	m->qmp.event_arg = m;
+	return vm_collect(&m->vm, &m->qmp, m->o->pid, err);
+}
+
+/* Both ends of the checks; @check: nothing will follow. */
+static int migrate_check_peer(struct migration *m, struct findings *f,
+			      struct vmmig_error *err)
+{
+	struct strv command = { 0 };
+	int ret;
+
+	m->step = "checks at the destination";
+	ret = words_split(m->o->rsh, &command, err);
+	if (!ret && !command.n)
+		ret = vmmig_fail(err, -EINVAL, "--rsh is empty");
+	if (!ret) {
+		strv_add(&command, m->o->dest);
+		strv_add(&command, m->o->remote_path);
+		strv_add(&command, "receive");
+		ret = peer_start(&m->peer, &m->loop, &command, m->o->dest, err);
+	}
+	strv_free(&command);
+	if (!ret)
+		ret = peer_send(&m->peer, "plan", plan_to_json(&m->plan), err);
+	if (!ret)
+		ret = peer_expect(&m->peer, "findings",
+				  deadline_in(FINDINGS_MS), err);
+	if (ret == -ECONNRESET)
+		return vmmig_fail(err, ret,
+				  "%s ended without an answer; does the remote shell work, is %s installed there (see --remote-path)?",
+				  m->o->dest, m->o->remote_path);
+	if (ret) {
+		m->refused = ret == -EPERM;
+		return ret;
+	}
+	findings_from_json(f, js_get(m->peer.frame.msg, "list"), m->o->dest);
+	peer_next(&m->peer);
+	return 0;
+}
+
+static int migrate_checks(struct migration *m, bool check, struct findings *f,
+			  struct vmmig_error *err)
+{
+	struct vmmig_error why;
+	int ret;
+
+	m->step = "checks";
+	check_host(f, "source");
+	ret = order_make(m, check, &why);
+	if (ret) {
+		findings_add(f, FINDING_REFUSED, "source", "%s", why.text);
+		m->refused = true;
+	} else {
+		check_vm(&m->vm, &m->plan.argv, f);
+	}
+	if (m->o->tracking == VMMIG_TRACKING_RING && !m->vm.ring)
+		findings_add(f, FINDING_REFUSED, "source",
+			     "--tracking ring needs a VM with a dirty ring; use --tracking auto or scan");
+	/* What could not be asked is no finding. */
+	ret = m->qmp.gone ? -ECONNRESET : loop_cancelled(&m->loop, err);
+	if (ret) {
+		findings_free(f);
+		if (m->qmp.gone)
+			*err = m->qmp.why;
+		return ret;
+	}
+	/* A list of RAM blocks that is not usable cannot be asked about. */
+	if (m->o->dest && !findings_refused(f)) {
+		ret = migrate_check_peer(m, f, err);
+		if (ret)
+			return ret;
+	}
+	if (findings_refused(f)) {
+		m->refused = true;
+		return vmmig_fail(err, -EPERM, "the VM cannot be migrated, see above");
+	}
+	m->t.checked = now_ns();
+	return step_done(m->o->fail_at, STEP_CHECKS, err);
+}
+
+/* The ring says which pages to look at only while QEMU has logging on. */
+static int migrate_logging(struct migration *m, struct vmmig_error *err)
+{
+	int ret = source_set_dirty_limit(&m->source, 0, err);
+
+	if ((ret != -EREMOTEIO && ret != -ENOSYS) ||
+	    m->o->tracking == VMMIG_TRACKING_RING)
+		return ret;
+	progress_step(m, "the dirty ring cannot be used, every pass scans all RAM: %s",
+		      err->text);
+	return 0;
+}
+
+/* Sets everything up at both ends; the VM runs on. */
+static int migrate_prepare(struct migration *m, uint16_t *port,
+			   struct vmmig_error *err)
+{
+	int ret;
+
+	m->step = "preparing the destination";
+	ret = peer_expect(&m->peer, "prepared", deadline_in(PREPARED_MS), err);
+	if (ret) {
+		m->refused = ret == -EPERM;
+		return ret;
+	}
+	*port = js_int(m->peer.frame.msg, "port", 0);
+	if (m->o->verbose)
+		progress_step(m, "%s: QEMU is process %lld, prints to %s",
+			      m->o->dest,
+			      (long long)js_int(m->peer.frame.msg, "pid", 0),
+			      js_str(m->peer.frame.msg, "log"));
+	peer_next(&m->peer);
+	m->t.prepared = now_ns();
+	ret = step_done(m->o->fail_at, STEP_DESTINATION, err);
+	if (ret)
+		return ret;
+
+	m->step = "preparing the source";
+	ret = vm_open_fds(&m->vm, err);
+	if (!ret)
+		ret = source_prepare(&m->source, err);
+	if (!ret)
+		ret = devstate_open(&m->state, &m->loop, &m->qmp, err);
+	if (!ret)
+		ret = devstate_forward(&m->state, &m->peer, err);
+	if (!ret && m->vm.ring && m->o->tracking != VMMIG_TRACKING_SCAN)
+		ret = migrate_logging(m, err);
+	return ret;
+}
+
+static enum vmmig_tracking migrate_tracking(const struct migration *m)
+{
+	return m->source.dirty_limit ? m->o->tracking : VMMIG_TRACKING_SCAN;
+}
+
+static int migrate_start_session(struct migration *m, int *socks,
+				 struct vmmig_error *err)
+{
+	struct vmmig_block blocks[VMMIG_MAX_BLOCKS];
+	struct vmmig_start start = {
+		.name = m->plan.name,
+		.vm_fd = m->vm.vm_fd,
+		.blocks = blocks,
+		.nr_blocks = m->vm.nr_blocks,
+		.socks = socks,
+		.nr_socks = m->o->streams,
+		.tracking = migrate_tracking(m),
+		.rate_limit = m->o->bandwidth,
+	};
+	int64_t deadline = deadline_in(LOGGING_MS);
+	int ret;
+
+	for (unsigned int i = 0; i < m->vm.nr_blocks; i++) {
+		blocks[i].id = m->vm.block[i].id;
+		blocks[i].fd = m->vm.block[i].fd;
+	}
+	/*
+	 * QEMU answers set-vcpu-dirty-limit before a thread of its own has
+	 * switched logging on, and tells nobody; the kernel sees it.
+	 */
+	for (;;) {
+		struct pollfd none = { .fd = -1 };
+
+		ret = vmmig_nl_send(m->nl, &start, &m->session, err);
+		if ((ret != -EAGAIN && ret != -EINVAL) ||
+		    !m->source.dirty_limit || now_ns() > deadline ||
+		    m->loop.signo)
+			break;
+		poll(&none, 1, 10);
+	}
+	if (ret)
+		return ret;
+	return vmmig_nl_get(m->nl, m->session, &m->s, err);
+}
+
+static int migrate_connect(struct migration *m, struct vmmig_error *err)
+{
+	int socks[VMMIG_MAX_STREAMS], ret;
+	char *host = options_host(m->o);
+	uint16_t number;
+	char port[8];
+
+	ret = vmmig_nl_open(&m->nl, err);
+	if (!ret)
+		ret = vmmig_nl_subscribe(m->nl, err);
+	if (!ret)
+		ret = loop_add(&m->loop, vmmig_nl_event_fd(m->nl), POLLIN,
+			       on_netlink, m);
+	if (!ret)
+		ret = migrate_prepare(m, &number, err);
+	if (!ret) {
+		m->step = "connecting the streams";
+		snprintf(port, sizeof(port), "%u", number);
+		ret = vmmig_sock_connect(host, port, m->plan.token,
+					 m->o->streams, socks, CONNECT_MS, err);
+	}
+	free(host);
+	if (ret)
+		return ret;
+	ret = peer_expect(&m->peer, "receiving", deadline_in(RECEIVING_MS),
+			  err);
+	if (!ret) {
+		peer_next(&m->peer);
+		m->step = "starting the RAM session";
+		ret = migrate_start_session(m, socks, err);
+	}
+	for (unsigned int i = 0; i < m->o->streams; i++)
+		close(socks[i]);
+	m->t.connected = now_ns();
+	m->s_changed = true;
+	return ret;
+}
+
+static int migrate_steps(struct migration *m, struct vmmig_error *err)
+{
+	struct findings f = { 0 };
+	int ret;
+
+	ret = migrate_connect_qemu(m, err);
+	if (ret)
+		return ret;
+	source_init(&m->source, &m->vm);
+	ret = migrate_checks(m, false, &f, err);
+	progress_end(m);
+	findings_print(&f, m->o->verbose ? FINDING_OK : m->o->quiet ?
+		       FINDING_REFUSED : FINDING_WARNING);
+	findings_free(&f);
+	if (ret)
+		return ret;
+	m->rules = (struct converge_rules){
+		.limit_ns = m->o->downtime_ms * NSEC_PER_MSEC,
+		.overhead_ns = OVERHEAD_NS,
+		.max_passes = m->o->max_passes,
+		.timeout_ns = m->o->timeout_s * NSEC_PER_SEC,
+		.vcpus = m->vm.vcpus,
+	};
+	ret = migrate_connect(m, err);
+	if (ret)
+		return ret;
+	m->rules.throttle = m->o->auto_converge && m->source.dirty_limit;
+	if (m->o->auto_converge && !m->rules.throttle)
+		progress_step(m, "--auto-converge needs a VM with a dirty ring, it has no effect");
+	ret = precopy_run(m, err);
+	return ret ? ret : handover_run(m, err);
+}
+
+/* The VM runs at the destination: nothing here can fail the migration. */
+static void migrate_leave(struct migration *m)
+{
+	struct vmmig_error err = { "" };
+	struct stat st;
+
+	if (m->o->keep_source) {
+		if (source_restore(&m->source, &err))
+			fprintf(stderr, "vmmig-qemu: the VM was moved, but: %s\n",
+				err.text);
+		return;
+	}
+	if (source_quit(&m->source, &err)) {
+		fprintf(stderr, "vmmig-qemu: the VM was moved, but the source remains: %s\n",
+			err.text);
+		return;
+	}
+	for (unsigned int i = 0; i < m->vm.nr_blocks && !m->o->keep_ram; i++) {
+		const struct vm_block *b = &m->vm.block[i];
+
+		/* Whatever has the name now must be the file that was moved. */
+		if (stat(b->path, &st) || st.st_dev != b->st.st_dev ||
+		    st.st_ino != b->st.st_ino)
+			continue;
+		if (unlink(b->path))
+			fprintf(stderr, "vmmig-qemu: the VM was moved, but %s was not removed: %s\n",
+				b->path, strerror(errno));
+	}
+}
+
+/* @from_peer: the destination has said that it failed. */
+static void explain_unknown(struct migration *m, bool from_peer)
+{
+	const struct options *o = m->o;
+	struct vmmig_error unused;
+
+	if (from_peer && rollback_removed(m, &unused)) {
+		fprintf(stderr,
+			"vmmig-qemu: %s says that it has removed its copy of the VM, so it does not run there.\n"
+			"It stays stopped here as it was handed over already; use 'cont' at %s to resume it.\n",
+			o->dest, o->qmp);
+		return;
+	}
+	fprintf(stderr,
+		"vmmig-qemu: the VM was handed over to %s, but whether it runs there is not known.\n"
+		"It stays stopped here. Look at %s for its QEMU and ask that with query-status:\n"
+		"if it is running or paused there, use 'cont' there if need be, and 'quit' at %s here;\n"
+		"only if there is no such process may you use 'cont' at %s here.\n",
+		o->dest, o->dest, o->qmp, o->qmp);
+}
+
+static int migrate_code(struct migration *m, int ret, struct vmmig_error *err)
+{
+	if (!ret)
+		return EXIT_MOVED;
+	progress_end(m);
+	if (m->refused)
+		fprintf(stderr, "vmmig-qemu: %s\n", err->text);
+	else
+		fprintf(stderr, "vmmig-qemu: %s: %s\n", m->step, err->text);
+	if (m->committed) {
+		explain_unknown(m, ret == -EREMOTEIO || ret == -EPERM);
+		return EXIT_UNKNOWN;
+	}
+	if (!rollback_run(m) && m->qmp.gone && m->t.checked) {
+		fprintf(stderr, "vmmig-qemu: the source's QEMU does not answer any more; look at process %d\n",
+			m->vm.pid);
+		return EXIT_STUCK;
+	}
+	if (m->stopped) {
+		fprintf(stderr, "vmmig-qemu: the VM is stopped at the source; look at it with query-status at %s, and resume it with 'cont'\n",
+			m->o->qmp);
+		return EXIT_STUCK;
+	}
+	if (m->refused)
+		return EXIT_REFUSED;
+	return ret == -ECANCELED ? EXIT_CANCELLED : EXIT_FAILED;
+}
+
+static void migrate_free(struct migration *m)
+{
+	devstate_close(&m->state);
+	peer_close(&m->peer, 10000);
+	qmp_close(&m->qmp);
+	source_free(&m->source);
+	vm_free(&m->vm);
+	plan_free(&m->plan);
+	if (m->nl)
+		vmmig_nl_close(m->nl);
+	loop_close(&m->loop);
+	free(m);
+}
+
+static struct migration *migrate_new(const struct options *o)
+{
+	struct migration *m = calloc(1, sizeof(*m));
+	struct vmmig_error err;
+
+	if (!m)
+		return NULL;
+	m->o = o;
+	m->t.start = now_ns();
+	m->vm.vm_fd = -1;
+	if (loop_init(&m->loop, &err)) {
+		fprintf(stderr, "vmmig-qemu: %s\n", err.text);
+		free(m);
+		return NULL;
+	}
+	return m;
+}
+
+int migrate_run(const struct options *o)
+{
+	struct migration *m = migrate_new(o);
+	struct vmmig_error err = { "" };
+	int ret, code;
+
+	if (!m)
+		return EXIT_FAILED;
+	ret = migrate_steps(m, &err);
+	code = migrate_code(m, ret, &err);
+	if (code == EXIT_MOVED)
+		migrate_leave(m);
+	if (m->session) {
+		struct vmmig_error unused;
+
+		vmmig_nl_get(m->nl, m->session, &m->s, &unused);
+	}
+	report_print(m, code, ret ? err.text : NULL);
+	migrate_free(m);
+	return code;
+}
+
+int migrate_check(const struct options *o)
+{
+	const int how = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE;
+	struct migration *m = migrate_new(o);
+	struct vmmig_error err = { "" };
+	struct findings f = { 0 };
+	int ret;
+
+	if (!m)
+		return EXIT_FAILED;
+	ret = migrate_connect_qemu(m, &err);
+	if (!ret)
+		ret = migrate_checks(m, true, &f, &err);
+	if (o->json) {
+		struct json_object *list = findings_to_json(&f);
+
+		puts(json_object_to_json_string_ext(list, how));
+		json_object_put(list);
+	} else {
+		findings_print(&f, FINDING_OK);
+	}
+	if (ret && (ret != -EPERM || !f.n))
+		fprintf(stderr, "vmmig-qemu: %s: %s\n", m->step, err.text);
+	findings_free(&f);
+	migrate_free(m);
+	if (!ret)
+		return 0;
+	return ret == -EPERM ? EXIT_REFUSED : EXIT_FAILED;
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Back to where it began. The VM first, then the settings, then the
+ * destination: it cannot run its copy without a "commit".
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "migration.h"
+
+#define CANCEL_MS	10000
+#define REMOVED_MS	15000
+
+static void complain(const struct vmmig_error *err)
+{
+	fprintf(stderr, "vmmig-qemu: while rolling back: %s\n", err->text);
+}
+
+static bool migration_is_over(void *arg)
+{
+	struct migration *m = arg;
+
+	return !strcmp(m->migration, "completed") ||
+		!strcmp(m->migration, "failed") ||
+		!strcmp(m->migration, "cancelled") || m->qmp.gone;
+}
+
+/* The device state is of no use any more; 'cont' needs its end. */
+static void rollback_migration(struct migration *m)
+{
+	struct vmmig_error err;
+	char *status;
+
+	/* It must not block on us: nobody reads its stream from here on. */
+	devstate_close(&m->state);
+	if (!m->migration[0] || migration_is_over(m))
+		return;
+	status = vm_migration_status(&m->qmp, NULL);
+	snprintf(m->migration, sizeof(m->migration), "%s", status);
+	free(status);
+	if (!strcmp(m->migration, "none") || migration_is_over(m))
+		return;
+	if (qmp_call(&m->qmp, "migrate_cancel", NULL, NULL, &err) ||
+	    loop_wait(&m->loop, migration_is_over, m, deadline_in(CANCEL_MS),
+		      "QEMU to cancel its migration", &err))
+		complain(&err);
+}
+
+static bool rollback_resume(struct migration *m)
+{
+	struct vmmig_error err = { "" };
+	char *status;
+	bool running;
+
+	if (!m->stopped)
+		return true;
+	if (qmp_call_timeout(&m->qmp, "cont", NULL, 30000, NULL, &err)) {
+		complain(&err);
+		return false;
+	}
+	status = vm_status(&m->qmp);
+	running = status && !strcmp(status, "running");
+	if (!running)
+		fprintf(stderr, "vmmig-qemu: while rolling back: the VM is in state '%s'\n",
+			status ? status : "?");
+	free(status);
+	m->stopped = !running;
+	return running;
+}
+
+/* Skips what else it still had to say. */
+static bool peer_removed(void *arg)
+{
+	struct migration *m = arg;
+
+	while (peer_has(&m->peer) && m->peer.frame.msg) {
+		m->removed |= !strcmp(m->peer.frame.type, "removed");
+		peer_next(&m->peer);
+	}
+	return m->removed || m->peer.gone;
+}
+
+bool rollback_removed(struct migration *m, struct vmmig_error *err)
+{
+	int ret = loop_wait(&m->loop, peer_removed, m, deadline_in(REMOVED_MS),
+			    "the destination to remove its part", err);
+
+	return !ret && m->removed;
+}
+
+static void rollback_destination(struct migration *m)
+{
+	struct vmmig_error err = { "" };
+
+	if (!m->peer.loop)
+		return;
+	if (!m->peer.gone)
+		peer_send(&m->peer, "abort", NULL, &err);
+	err.text[0] = '\0';
+	if (!rollback_removed(m, &err) && err.text[0])
+		complain(&err);
+	else if (!m->removed && m->t.prepared)
+		fprintf(stderr, "vmmig-qemu: while rolling back: %s cannot be reached; its vmmig-qemu removes what it made, unless it was killed\n",
+			m->peer.name);
+}
+
+bool rollback_run(struct migration *m)
+{
+	struct vmmig_error err;
+	bool as_before;
+
+	m->loop.shielded = true;
+	if (m->session && !vmmig_state_ended(m->s.state)) {
+		int ret = vmmig_nl_cancel(m->nl, m->session, &err);
+
+		/* It may have ended by itself just now. */
+		if (ret && ret != -EALREADY)
+			complain(&err);
+	}
+	rollback_migration(m);
+	as_before = rollback_resume(m);
+	if (m->source.vm && !m->qmp.gone && source_restore(&m->source, &err))
+		complain(&err);
+	rollback_destination(m);
+	return as_before && !m->qmp.gone;
+}

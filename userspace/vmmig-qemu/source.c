@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "source.h"
+
+/* MB/s that no vCPU reaches: logging without throttling. */
+#define UNLIMITED_MB	1000000000LL
+/* QEMU divides by ten and multiplies by times; stay far from the edges. */
+#define UNLIMITED_BYTES	(1LL << 44)
+#define QUIT_MS		10000
+
+/* Of the capabilities that are on, these do not disturb the stream. */
+static const char * const kept_caps[] = {
+	"x-ignore-shared", "events", "late-block-activate", "validate-uuid",
+	"dirty-bitmaps",
+};
+
+/* Parameters that slow the stream down, as they are while it runs. */
+static const char * const params[] = { "max-bandwidth" };
+
+void source_init(struct source *s, struct vm *vm)
+{
+	memset(s, 0, sizeof(*s));
+	s->vm = vm;
+}
+
+static struct json_object *cap_new(const char *name, bool on)
+{
+	struct json_object *o = json_object_new_object();
+
+	js_add_str(o, "capability", name);
+	js_add_bool(o, "state", on);
+	return o;
+}
+
+static bool cap_wanted(const char *name, bool on)
+{
+	if (!strcmp(name, "x-ignore-shared") || !strcmp(name, "events"))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(kept_caps); i++)
+		if (!strcmp(name, kept_caps[i]))
+			return on;
+	return false;
+}
+
+static int source_set_caps(struct source *s, struct json_object *list,
+			   struct vmmig_error *err)
+{
+	struct json_object *args = json_object_new_object();
+
+	json_object_object_add(args, "capabilities", list);
+	return qmp_call(s->vm->qmp, "migrate-set-capabilities", args, NULL, err);
+}
+
+static int source_change_caps(struct source *s, struct vmmig_error *err)
+{
+	struct json_object *all = NULL, *want, *old;
+	int ret;
+
+	ret = qmp_call(s->vm->qmp, "query-migrate-capabilities", NULL, &all,
+		       err);
+	if (ret)
+		return ret;
+	want = json_object_new_array();
+	old = json_object_new_array();
+	for (size_t i = 0; json_object_is_type(all, json_type_array) &&
+	     i < json_object_array_length(all); i++) {
+		struct json_object *o = json_object_array_get_idx(all, i);
+		const char *name = js_str(o, "capability");
+		bool on = js_bool(o, "state");
+
+		if (!name || cap_wanted(name, on) == on)
+			continue;
+		json_object_array_add(want, cap_new(name, !on));
+		json_object_array_add(old, cap_new(name, on));
+	}
+	json_object_put(all);
+	if (!json_object_array_length(want)) {
+		json_object_put(want);
+		json_object_put(old);
+		return 0;
+	}
+	ret = source_set_caps(s, want, err);
+	if (ret)
+		json_object_put(old);
+	else
+		s->caps = old;
+	return ret;
+}
+
+static int source_change_params(struct source *s, struct vmmig_error *err)
+{
+	struct json_object *all = NULL, *want, *old;
+	int ret;
+
+	ret = qmp_call(s->vm->qmp, "query-migrate-parameters", NULL, &all, err);
+	if (ret)
+		return ret;
+	want = json_object_new_object();
+	old = json_object_new_object();
+	for (size_t i = 0; i < ARRAY_SIZE(params); i++) {
+		int64_t value = js_int(all, params[i], -1);
+
+		if (value < 0)
+			continue;
+		js_add_int(old, params[i], value);
+		js_add_int(want, params[i], UNLIMITED_BYTES);
+	}
+	json_object_put(all);
+	ret = qmp_call(s->vm->qmp, "migrate-set-parameters", want, NULL, err);
+	if (ret)
+		json_object_put(old);
+	else
+		s->params = old;
+	return ret;
+}
+
+int source_prepare(struct source *s, struct vmmig_error *err)
+{
+	int ret = source_change_caps(s, err);
+
+	return ret ? ret : source_change_params(s, err);
+}
+
+int source_set_dirty_limit(struct source *s, uint64_t mb,
+			   struct vmmig_error *err)
+{
+	struct json_object *args = json_object_new_object();
+	int ret;
+
+	js_add_int(args, "dirty-rate", mb ? (int64_t)mb : UNLIMITED_MB);
+	ret = qmp_call(s->vm->qmp, "set-vcpu-dirty-limit", args, NULL, err);
+	if (!ret)
+		s->dirty_limit = true;
+	return ret;
+}
+
+static void keep_first(int *first, struct vmmig_error *first_err, int ret,
+		       const struct vmmig_error *err)
+{
+	if (!ret || *first)
+		return;
+	*first = ret;
+	*first_err = *err;
+}
+
+int source_restore(struct source *s, struct vmmig_error *err)
+{
+	struct qmp *q = s->vm->qmp;
+	struct vmmig_error e;
+	int ret = 0;
+
+	if (s->dirty_limit)
+		keep_first(&ret, err,
+			   qmp_call(q, "cancel-vcpu-dirty-limit", NULL, NULL,
+				    &e), &e);
+	s->dirty_limit = false;
+	if (s->params)
+		keep_first(&ret, err,
+			   qmp_call(q, "migrate-set-parameters", s->params,
+				    NULL, &e), &e);
+	s->params = NULL;
+	if (s->caps)
+		keep_first(&ret, err, source_set_caps(s, s->caps, &e), &e);
+	s->caps = NULL;
+	return ret;
+}
+
+int source_quit(struct source *s, struct vmmig_error *err)
+{
+	struct pollfd p = { .events = POLLIN };
+	unsigned int id;
+	int ret;
+
+	p.fd = syscall(SYS_pidfd_open, s->vm->pid, 0);
+	/* It may end before it answers. */
+	ret = qmp_send(s->vm->qmp, "quit", NULL, -1, &id, err);
+	if (!ret && p.fd >= 0 && poll(&p, 1, QUIT_MS) <= 0)
+		ret = vmmig_fail(err, -ETIMEDOUT,
+				 "QEMU (process %d) has not ended within %d s",
+				 s->vm->pid, QUIT_MS / 1000);
+	if (p.fd >= 0)
+		close(p.fd);
+	return ret;
+}
+
+void source_free(struct source *s)
+{
+	json_object_put(s->caps);
+	json_object_put(s->params);
+	memset(s, 0, sizeof(*s));
+}
