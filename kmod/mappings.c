@@ -585,7 +585,7 @@ int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len)
 
 	/* What is gone was reported by its notifier. */
 	list_for_each_entry_safe(vmm, next, &maps->mms, node) {
-		if (!vmm->seen)
+		if (!vmm->seen && !vmm->observed)
 			remove_mm(maps, vmm);
 	}
 

@@ -62,6 +62,7 @@ struct vmmig_map_table {
  * @table: RCU; written by vmmig_mappings_sync() only
  * @owner: back pointer
  * @busy: invalidations that have begun and not ended
+ * @observed: an observer uses @table, the entry stays until the session ends
  * @released: the address space is gone, no more callbacks come
  * @seen: found by the current sync
  */
@@ -71,6 +72,7 @@ struct vmmig_mm {
 	struct vmmig_map_table __rcu *table;
 	struct vmmig_mappings *owner;
 	atomic_t busy;
+	bool observed;
 	bool released;
 	bool seen;
 };

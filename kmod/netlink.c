@@ -236,7 +236,7 @@ int vmmig_nl_session_get_doit(struct sk_buff *skb, struct genl_info *info)
 int vmmig_nl_session_get_dumpit(struct sk_buff *skb,
 				struct netlink_callback *cb)
 {
-	struct net *net = sock_net(cb->skb->sk);
+	struct net *net = sock_net(skb->sk);
 	unsigned long id = cb->args[0];
 	struct vmmig_session *s;
 	int err = 0;

@@ -355,6 +355,7 @@ int vmmig_observer_attach(struct vmmig_observer *obs, struct kvm *kvm,
 
 	obs->kvm = kvm;
 	obs->vmm = vmm;
+	vmm->observed = true;
 	atomic64_set(&obs->events, 0);
 	atomic_set(&obs->unknown, 0);
 

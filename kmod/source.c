@@ -232,7 +232,9 @@ static void end_pass(struct vmmig_session *s, u64 interval)
 	fig->ring_events = s->obs.kvm ? atomic64_read(&s->obs.events) : 0;
 	fig->unmapped_pages = atomic64_read(&s->maps.unmapped);
 	if (pass->kind == VMMIG_PASS_BULK) {
-		fig->pages_remaining = count_written(s);
+		/* Without a ring nothing is known before the next pass. */
+		fig->pages_remaining = s->tracking == VMMIG_TRACKING_RING ?
+					       count_written(s) : count_used(s);
 		return;
 	}
 	if (interval)

@@ -62,7 +62,7 @@ host_start() {
 	host_qemu $accel \
 		-name "lab-host$role" -machine q35 -smp "$SMP" -m "$MEM" -nodefaults -display none -no-reboot \
 		-kernel /lab/lab.kernel/kernel -initrd /lab/lab.kernel/initrd \
-		-append "console=ttyS0 loglevel=$LOGLEVEL mitigations=off tsc=reliable no_timer_check init_on_alloc=0 panic=-1 $APPEND" \
+		-append "console=ttyS0 loglevel=$LOGLEVEL printk.devkmsg=on mitigations=off tsc=reliable no_timer_check init_on_alloc=0 panic=-1 $APPEND" \
 		-serial "file:/lab/lab.out/console${role:+.$role}.log" \
 		-qmp "unix:/lab/lab.run/qmp,server=on,wait=off" \
 		-device virtio-rng-pci -device virtio-serial-pci \
