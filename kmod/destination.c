@@ -106,7 +106,8 @@ static int finish_page(struct vmmig_block *block, struct page *page,
 	int err = 0;
 
 	folio_lock(folio);
-	if (folio->mapping != block->mapping) {
+	if (folio->mapping != block->mapping ||
+	    i_size_read(file_inode(block->file)) <= folio_pos(folio)) {
 		err = -ESTALE;	/* somebody truncated the file */
 	} else if (fresh && folio_test_uptodate(folio)) {
 		err = -ETXTBSY;	/* somebody read and so cleared it */

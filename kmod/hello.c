@@ -130,20 +130,18 @@ static int check_hello(struct vmmig_stream *stream, void *buf, u32 len)
 /* The peer tells why it ends the session. */
 static int recv_error(struct vmmig_stream *stream, const struct vmmig_msg *msg)
 {
+	struct vmmig_session *s = stream->session;
 	char text[VMMIG_REASON_LEN + 1];
-	int err = -EREMOTEIO;
-	unsigned int i;
+	int err;
 
-	if (vmmig_sock_recv(stream->sock, text, msg->len))
-		text[0] = '\0';
-	text[msg->len] = '\0';
-	for (i = 0; i < msg->len; i++) {
-		if (text[i] < ' ' || text[i] > '~')
-			text[i] = '?';
+	err = vmmig_sock_recv(stream->sock, text, msg->len);
+	if (err) {
+		vmmig_session_fail(s, err, "the peer closed the connection");
+		return err;
 	}
-	if (msg->arg == ECANCELED)
-		err = -ECANCELED;
-	vmmig_session_fail(stream->session, err, "the peer says: %s", text);
+	text[msg->len] = '\0';
+	err = msg->arg == ECANCELED ? -ECANCELED : -EREMOTEIO;
+	vmmig_session_fail(s, err, "the peer says: %s", text);
 	return err;
 }
 

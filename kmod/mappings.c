@@ -75,6 +75,7 @@ static pgprot_t notify_prot(const struct vm_area_struct *vma)
 /**
  * vmmig_block_scannable - can the dirty helpers see all mappings of a block?
  * @block: the block
+ * @nr_maps: number of its mappings
  * @who: gets the name of the process that stands in the way
  * @len: size of @who
  *
@@ -85,7 +86,8 @@ static pgprot_t notify_prot(const struct vm_area_struct *vma)
  * Context: Process context, takes i_mmap_rwsem.
  * Return: what a scan is worth.
  */
-enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block, char *who,
+enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block,
+				      unsigned int *nr_maps, char *who,
 				      size_t len)
 {
 	const vm_flags_t want = VM_SHARED | VM_MAYWRITE;
@@ -93,8 +95,10 @@ enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block, char *who,
 	enum vmmig_scan scan = VMMIG_SCAN_SURE;
 	struct vm_area_struct *vma;
 
+	*nr_maps = 0;
 	i_mmap_lock_read(mapping);
 	mapping_for_each_vma(vma, mapping) {
+		++*nr_maps;
 		if ((vma->vm_flags & (want | VM_HUGETLB)) != want) {
 			describe_mm(vma->vm_mm, who, len);
 			scan = VMMIG_SCAN_BLOCKED;
@@ -349,7 +353,7 @@ static void undo_write_notify(struct vm_area_struct *vma,
 /* What was there before us: seen now, or remembered from the last time. */
 static void remember_before(struct vmmig_map *map,
 			    const struct vm_area_struct *vma,
-			    const struct vmmig_map_table *old)
+			    const struct vmmig_map_table *old, bool armed)
 {
 	const struct vmmig_map *was =
 		old ? vmmig_map_lookup(old, map->start) : NULL;
@@ -360,6 +364,10 @@ static void remember_before(struct vmmig_map *map,
 	if (was) {
 		map->was_shared_prot |= was->was_shared_prot;
 		map->was_huge_allowed |= was->was_huge_allowed;
+	} else if (armed) {
+		/* Moved or inherited from one of ours, most likely. */
+		map->was_shared_prot = true;
+		map->was_huge_allowed = true;
 	}
 }
 
@@ -430,7 +438,7 @@ static int sync_mm(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
 		map->end = vma->vm_end;
 		map->pgoff = vma->vm_pgoff;
 		map->block = block;
-		remember_before(map, vma, old);
+		remember_before(map, vma, old, maps->armed);
 		i++;
 		/* A known mapping that lost its protection is a new one. */
 		if (make_write_notify(vma) && maps->armed)
@@ -476,9 +484,12 @@ static void remove_mm(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
 
 	list_del(&vmm->node);
 	maps->nr_mms--;
-	/* Returns after all callbacks have. */
+	/*
+	 * Unregistering calls release, which is not to mark anything. It
+	 * returns after all callbacks have.
+	 */
+	table = rcu_replace_pointer(vmm->table, NULL, true);
 	mmu_notifier_unregister(&vmm->mn, vmm->mn.mm);
-	table = rcu_dereference_protected(vmm->table, true);
 	if (table)
 		kfree_rcu(table, rcu);
 	kfree(vmm);

@@ -101,7 +101,8 @@ int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len);
 void vmmig_mappings_release(struct vmmig_mappings *maps);
 bool vmmig_mappings_busy(struct vmmig_mappings *maps);
 
-enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block, char *who,
+enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block,
+				      unsigned int *nr_maps, char *who,
 				      size_t len);
 bool vmmig_block_mapped_elsewhere(struct vmmig_block *block,
 				  const struct mm_struct *mm, char *who,

@@ -11,11 +11,13 @@
 #include "sock.h"
 #include "state.h"
 
+/*
+ * Not the capability of a user namespace: anybody can make one, and this
+ * changes how other processes' mappings of the RAM files behave.
+ */
 static int check_permission(struct sk_buff *skb, struct genl_info *info)
 {
-	struct net *net = genl_info_net(info);
-
-	if (netlink_ns_capable(skb, net->user_ns, CAP_SYS_ADMIN))
+	if (netlink_capable(skb, CAP_SYS_ADMIN))
 		return 0;
 	NL_SET_ERR_MSG(info->extack,
 		       "needs CAP_SYS_ADMIN, since it reads or writes a VM's memory; run as root");
@@ -357,30 +359,14 @@ static int add_vm(struct vmmig_session *s, struct genl_info *info)
 	return 0;
 }
 
-static int reply_id(struct genl_info *info, u32 id)
-{
-	struct sk_buff *reply;
-	void *hdr;
-
-	reply = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
-	if (!reply)
-		return -ENOMEM;
-	hdr = genlmsg_put_reply(reply, info, &vmmig_nl_family, 0,
-				info->genlhdr->cmd);
-	if (!hdr || nla_put_u32(reply, VMMIG_A_SESSION_ID, id)) {
-		nlmsg_free(reply);
-		return -EMSGSIZE;
-	}
-	genlmsg_end(reply, hdr);
-	return genlmsg_reply(reply, info);
-}
-
 static int start_session(struct sk_buff *skb, struct genl_info *info,
 			 enum vmmig_role role)
 {
 	unsigned int nr_blocks = count_attrs(info, VMMIG_A_SESSION_BLOCK);
 	unsigned int nr_socks = count_attrs(info, VMMIG_A_SESSION_SOCK_FD);
 	struct vmmig_session *s;
+	struct sk_buff *reply;
+	void *hdr;
 	int err;
 
 	err = check_permission(skb, info);
@@ -415,14 +401,30 @@ static int start_session(struct sk_buff *skb, struct genl_info *info,
 		err = add_sockets(s, info);
 	if (!err)
 		err = vmmig_session_check(s, info->extack);
-	if (!err)
-		err = vmmig_session_start(s, info->extack);
-	if (err) {
-		vmmig_session_abandon(s);
-		return err;
-	}
-	err = reply_id(info, s->id);
+	if (err)
+		goto abandon;
+
+	/* Before the start: who gets no reply must not have a session. */
+	err = -ENOMEM;
+	reply = genlmsg_new(nla_total_size(sizeof(u32)), GFP_KERNEL);
+	if (!reply)
+		goto abandon;
+	hdr = genlmsg_put_reply(reply, info, &vmmig_nl_family, 0,
+				info->genlhdr->cmd);
+	err = hdr ? vmmig_session_start(s, info->extack) : -EMSGSIZE;
+	if (err)
+		goto free_reply;
+
+	/* There is room for it. */
+	WARN_ON_ONCE(nla_put_u32(reply, VMMIG_A_SESSION_ID, s->id));
 	vmmig_session_put(s);
+	genlmsg_end(reply, hdr);
+	return genlmsg_reply(reply, info);
+
+free_reply:
+	nlmsg_free(reply);
+abandon:
+	vmmig_session_abandon(s);
 	return err;
 }
 

@@ -12,7 +12,7 @@
  * page costs a full pass, not a page.
  */
 
-#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/kvm_host.h>
 #include <linux/magic.h>
 #include <linux/module.h>

@@ -8,7 +8,6 @@
 
 struct file;
 struct kvm;
-struct netlink_ext_ack;
 struct vmmig_mm;
 
 /**

@@ -4,12 +4,9 @@
 #include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/hugetlb.h>
-#include <linux/iversion.h>
-#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/netlink.h>
 #include <linux/shmem_fs.h>
-#include <linux/swap.h>
 #include <linux/xarray.h>
 #include <net/genetlink.h>
 
@@ -61,6 +58,12 @@ int vmmig_block_open(struct vmmig_block *block, int fd, bool write,
 			       "RAM block: size of the file is not a multiple of 4 KiB");
 		goto put_given;
 	}
+	err = -EFBIG;
+	if (size >> PAGE_SHIFT > VMMIG_MAX_PAGES) {
+		NL_SET_ERR_MSG(extack,
+			       "RAM block: larger than 4 TiB, which is not supported");
+		goto put_given;
+	}
 	err = -EACCES;
 	if (!(given->f_mode & FMODE_READ) ||
 	    (write && !(given->f_mode & FMODE_WRITE))) {
@@ -78,9 +81,19 @@ int vmmig_block_open(struct vmmig_block *block, int fd, bool write,
 		goto put_given;
 	}
 
+	/* As a writable mapping would: keeps the file from being sealed. */
+	if (write) {
+		err = mapping_map_writable(file->f_mapping);
+		if (err) {
+			NL_SET_ERR_MSG(extack, "RAM block: the file is sealed against writing");
+			fput(file);
+			goto put_given;
+		}
+	}
+
+	block->writable = write;
 	block->file = file;
 	block->mapping = file->f_mapping;
-	block->version = inode_peek_iversion_raw(inode);
 	block->nr_pages = size >> PAGE_SHIFT;
 	block->nr_chunks = DIV_ROUND_UP(block->nr_pages, VMMIG_CHUNK_PAGES);
 	err = 0;
@@ -135,6 +148,9 @@ void vmmig_block_close(struct vmmig_block *block)
 	block->pinned = NULL;
 	block->sent = NULL;
 	block->revisit = NULL;
+	if (block->writable)
+		mapping_unmap_writable(block->mapping);
+	block->writable = false;
 	if (block->file)
 		fput(block->file);
 	block->file = NULL;
@@ -186,19 +202,19 @@ bool vmmig_block_chunk_huge(struct vmmig_block *block, unsigned long chunk)
 }
 
 /**
- * vmmig_block_punched - were holes punched into a block since it was opened?
+ * vmmig_block_punching - is a hole being punched into a block right now?
  * @block: the block
  *
- * A page that is punched away is reported before it is gone, so what was
- * found then may be its old content (shmem_fallocate(), mm/shmem.c).
+ * Pages that are punched away are reported before they are gone. tmpfs tells
+ * page faults about it by i_private, from before the report until after the
+ * end of the pages (shmem_fallocate(), mm/shmem.c).
  *
  * Context: Any.
- * Return: true if so, or if the file was changed otherwise.
+ * Return: true if so.
  */
-bool vmmig_block_punched(const struct vmmig_block *block)
+bool vmmig_block_punching(const struct vmmig_block *block)
 {
-	return inode_peek_iversion_raw(file_inode(block->file)) !=
-	       block->version;
+	return READ_ONCE(file_inode(block->file)->i_private);
 }
 
 /**

@@ -19,14 +19,16 @@ struct netlink_ext_ack;
 #define VMMIG_CHUNK_PAGES	512
 #define VMMIG_CHUNK_WORDS	BITS_TO_LONGS(VMMIG_CHUNK_PAGES)
 
+/* 4 TiB; the bitmaps of one block stay far below what vmalloc() gives. */
+#define VMMIG_MAX_PAGES		(1UL << 30)
+
 /**
  * struct vmmig_block - one RAM block of a VM
  * @id: name, equal on both sides
  * @nr: its number in the table of the source
  * @file: the backing file, opened by us: own file position and mode
  * @mapping: the file's page cache
- * @version: the inode's change counter when the session was made; tmpfs counts
- *	every punched hole, after the pages are gone
+ * @writable: destination; counted as a writable mapping of the file
  * @nr_pages: size when the session was made
  * @nr_chunks: size in chunks, the last one may be short
  * @written: source; pages reported as written since the chunk's last visit,
@@ -48,7 +50,7 @@ struct vmmig_block {
 	u16 nr;
 	struct file *file;
 	struct address_space *mapping;
-	u64 version;
+	bool writable;
 	pgoff_t nr_pages;
 	unsigned long nr_chunks;
 	unsigned long *written;
@@ -82,7 +84,7 @@ void vmmig_block_close(struct vmmig_block *block);
 
 bool vmmig_block_chunk_empty(struct vmmig_block *block, unsigned long chunk);
 bool vmmig_block_chunk_huge(struct vmmig_block *block, unsigned long chunk);
-bool vmmig_block_punched(const struct vmmig_block *block);
+bool vmmig_block_punching(const struct vmmig_block *block);
 u64 vmmig_block_pages_used(struct vmmig_block *block);
 void vmmig_block_mark_written(struct vmmig_block *block, pgoff_t first,
 			      pgoff_t nr);

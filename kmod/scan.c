@@ -71,6 +71,7 @@ static bool block_has_huge(struct vmmig_block *block)
 	for (chunk = 0; chunk < block->nr_chunks; chunk++) {
 		if (vmmig_block_chunk_huge(block, chunk))
 			return true;
+		cond_resched();
 	}
 	return false;
 }
@@ -79,9 +80,10 @@ static enum vmmig_scan check_block(struct vmmig_session *s,
 				   struct vmmig_block *block)
 {
 	enum vmmig_scan scan;
+	unsigned int nr_maps;
 	char who[64];
 
-	scan = vmmig_block_scannable(block, who, sizeof(who));
+	scan = vmmig_block_scannable(block, &nr_maps, who, sizeof(who));
 	if (scan == VMMIG_SCAN_BLOCKED)
 		vmmig_session_fail(s, -EBUSY,
 				   "RAM block %.64s can't be scanned while %s maps it privately or read-only; end that process or its mapping",

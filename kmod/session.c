@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Life and death of sessions: making, finding, ending, remembering. */
 
+#include <linux/ctype.h>
 #include <linux/file.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
@@ -18,7 +19,12 @@
 #include "trace.h"
 
 /* Ended sessions whose figures stay readable, per network namespace. */
-#define MAX_ENDED	32
+#define MAX_ENDED	128
+/*
+ * Sessions that run, on the whole host. Each takes up to 1 + VMMIG_MAX_STREAMS
+ * slots of the workqueue for its whole life.
+ */
+#define MAX_RUNNING	32
 /* A cancelled session has so long to say goodbye before its sockets go. */
 #define KICK_DELAY	msecs_to_jiffies(500)
 /* Progress events, and the interval of the byte rate. */
@@ -44,6 +50,7 @@ struct vmmig_net {
 };
 
 static unsigned int vmmig_net_id;
+static atomic_t nr_running;
 
 /*
  * One RAM file is in one running session at most, on either side. Protects
@@ -221,6 +228,7 @@ void vmmig_session_set_state(struct vmmig_session *s, enum vmmig_state state)
 void vmmig_session_fail(struct vmmig_session *s, int err, const char *fmt, ...)
 {
 	va_list args;
+	char *c;
 
 	spin_lock(&s->lock);
 	if (!s->error) {
@@ -228,6 +236,11 @@ void vmmig_session_fail(struct vmmig_session *s, int err, const char *fmt, ...)
 		va_start(args, fmt);
 		vsnprintf(s->reason, sizeof(s->reason), fmt, args);
 		va_end(args);
+		/* Some of it may be the peer's, and ends on a terminal. */
+		for (c = s->reason; *c; c++) {
+			if (!isascii(*c) || !isprint(*c))
+				*c = '?';
+		}
 	}
 	spin_unlock(&s->lock);
 	wake_up_all(&s->wait);
@@ -361,6 +374,7 @@ static void session_work(struct work_struct *work)
 	 * the module is gone.
 	 */
 	vmmig_session_put(s);
+	atomic_dec(&nr_running);
 	module_put(THIS_MODULE);
 }
 
@@ -488,9 +502,14 @@ int vmmig_session_start(struct vmmig_session *s,
 	struct vmmig_net *vnet = net_generic(s->net, vmmig_net_id);
 	int err;
 
+	if (!atomic_add_unless(&nr_running, 1, MAX_RUNNING)) {
+		NL_SET_ERR_MSG(extack, "too many sessions run on this host; wait until one has ended");
+		return -EUSERS;
+	}
 	/* Sessions that run keep the module; unloading is refused. */
 	if (!try_module_get(THIS_MODULE)) {
 		NL_SET_ERR_MSG(extack, "the module is being unloaded");
+		atomic_dec(&nr_running);
 		return -ENODEV;
 	}
 
@@ -503,6 +522,7 @@ int vmmig_session_start(struct vmmig_session *s,
 	mutex_unlock(&vnet->lock);
 	if (err < 0) {
 		module_put(THIS_MODULE);
+		atomic_dec(&nr_running);
 		return err;
 	}
 
@@ -639,13 +659,40 @@ int vmmig_session_cancel(struct vmmig_session *s,
 	} else {
 		WRITE_ONCE(s->cancel, true);
 		/* Under the lock: the end cancels the kick after its state. */
-		mod_delayed_work(vmmig_wq, &s->kick,
-				 s->role == VMMIG_ROLE_SOURCE ? KICK_DELAY : 0);
+		queue_delayed_work(system_unbound_wq, &s->kick,
+				   s->role == VMMIG_ROLE_SOURCE ? KICK_DELAY : 0);
 	}
 	spin_unlock(&s->lock);
 
 	wake_up_all(&s->wait);
 	return err;
+}
+
+static void apply_rate(struct vmmig_session *s)
+{
+	u64 rate = s->rate_limit;
+	unsigned int i;
+
+	lockdep_assert_held(&s->sock_lock);
+	if (rate)
+		rate = max(div_u64(rate, s->nr_streams), 1ULL);
+	for (i = 0; i < s->nr_streams; i++) {
+		if (s->streams[i].sock)
+			vmmig_sock_set_rate(s->streams[i].sock, rate);
+	}
+}
+
+/**
+ * vmmig_session_apply_rate - set the bandwidth limit of all sockets
+ * @s: a source
+ *
+ * Context: Process context, may sleep.
+ */
+void vmmig_session_apply_rate(struct vmmig_session *s)
+{
+	mutex_lock(&s->sock_lock);
+	apply_rate(s);
+	mutex_unlock(&s->sock_lock);
 }
 
 /**
@@ -660,9 +707,6 @@ int vmmig_session_cancel(struct vmmig_session *s,
 int vmmig_session_set_rate(struct vmmig_session *s, u64 rate,
 			   struct netlink_ext_ack *extack)
 {
-	u64 share = rate ? max(div_u64(rate, s->nr_streams), 1ULL) : 0;
-	unsigned int i;
-
 	if (s->role != VMMIG_ROLE_SOURCE) {
 		NL_SET_ERR_MSG(extack, "the source of a migration sets its bandwidth");
 		return -EOPNOTSUPP;
@@ -674,10 +718,7 @@ int vmmig_session_set_rate(struct vmmig_session *s, u64 rate,
 
 	mutex_lock(&s->sock_lock);
 	WRITE_ONCE(s->rate_limit, rate);
-	for (i = 0; i < s->nr_streams; i++) {
-		if (s->streams[i].sock)
-			vmmig_sock_set_rate(s->streams[i].sock, share);
-	}
+	apply_rate(s);
 	mutex_unlock(&s->sock_lock);
 	return 0;
 }
@@ -723,7 +764,8 @@ int vmmig_session_init(void)
 {
 	int err;
 
-	vmmig_wq = alloc_workqueue("vmmig", WQ_UNBOUND | WQ_SYSFS, 0);
+	vmmig_wq = alloc_workqueue("vmmig", WQ_UNBOUND | WQ_SYSFS,
+				   WQ_UNBOUND_MAX_ACTIVE);
 	if (!vmmig_wq)
 		return -ENOMEM;
 	err = register_pernet_subsys(&net_ops);

@@ -168,7 +168,6 @@ struct vmmig_figures {
  * @maps: source; who maps RAM
  * @obs: source; what KVM reports
  * @pass: source
- * @running: destination; streams that have not ended
  * @fig: results for people
  * @start_ns: when the session was made
  * @end_ns: when it ended, or 0
@@ -209,7 +208,6 @@ struct vmmig_session {
 	struct vmmig_mappings maps;
 	struct vmmig_observer obs;
 	struct vmmig_pass pass;
-	atomic_t running;
 
 	struct vmmig_figures fig;
 	u64 start_ns;
@@ -251,6 +249,7 @@ void vmmig_session_shutdown(struct vmmig_session *s);
 void vmmig_session_sum(const struct vmmig_session *s,
 		       struct vmmig_counters *sum);
 void vmmig_session_progress(struct vmmig_session *s);
+void vmmig_session_apply_rate(struct vmmig_session *s);
 
 /* source.c and destination.c: the work itself */
 int vmmig_source_check(struct vmmig_session *s,

@@ -14,6 +14,7 @@
 #include <linux/tcp.h>
 #include <linux/uio.h>
 #include <net/genetlink.h>
+#include <net/inet_connection_sock.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -60,6 +61,11 @@ struct socket *vmmig_sock_get(int fd, struct net *net,
 	    sock->sk->sk_type != SOCK_STREAM ||
 	    (sock->sk->sk_family != AF_INET && sock->sk->sk_family != AF_INET6)) {
 		NL_SET_ERR_MSG(extack, "socket: not a TCP socket");
+		goto put;
+	}
+	err = -EOPNOTSUPP;
+	if (inet_csk_has_ulp(sock->sk)) {
+		NL_SET_ERR_MSG(extack, "socket: TLS and other upper layers are not supported");
 		goto put;
 	}
 	err = -ENOTCONN;
@@ -159,28 +165,6 @@ static int send_all(struct socket *sock, struct msghdr *msg)
 			return n;
 	}
 	return 0;
-}
-
-/**
- * vmmig_sock_send - send bytes
- * @sock: the socket
- * @buf: the bytes, copied
- * @len: how many
- * @more: more follows at once, do not push
- *
- * Context: Process context, sleeps until there is room.
- * Return: 0 or a negative errno.
- */
-int vmmig_sock_send(struct socket *sock, const void *buf, size_t len,
-		    bool more)
-{
-	struct kvec kvec = { .iov_base = (void *)buf, .iov_len = len };
-	struct msghdr msg = {
-		.msg_flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0),
-	};
-
-	iov_iter_kvec(&msg.msg_iter, ITER_SOURCE, &kvec, 1, len);
-	return send_all(sock, &msg);
 }
 
 /**
@@ -291,11 +275,10 @@ void vmmig_sock_drain(struct socket *sock, unsigned int ms)
 	kernel_sock_shutdown(sock, SHUT_WR);
 	while (time_before(jiffies, end)) {
 		struct msghdr msg = { };
-		struct kvec kvec = { };
 		int n;
 
-		iov_iter_kvec(&msg.msg_iter, ITER_DEST, &kvec, 0, SZ_1M);
-		n = sock_recvmsg(sock, &msg, MSG_TRUNC | MSG_DONTWAIT);
+		iov_iter_discard(&msg.msg_iter, ITER_DEST, SZ_1M);
+		n = sock_recvmsg(sock, &msg, MSG_DONTWAIT);
 		if (n == -EAGAIN)
 			wait_event_interruptible_timeout(*sk_sleep(sk),
 							 vmmig_sock_readable(sock),
@@ -313,6 +296,8 @@ void vmmig_sock_drain(struct socket *sock, unsigned int ms)
  * @payload: msg->len bytes, or NULL if the caller sends them
  * @more: more follows at once, do not push
  *
+ * Short messages go in one piece, so that two tasks may send them.
+ *
  * Context: Process context, sleeps until there is room.
  * Return: 0 or a negative errno.
  */
@@ -320,14 +305,18 @@ int vmmig_sock_send_msg(struct socket *sock, const struct vmmig_msg *msg,
 			const void *payload, bool more)
 {
 	struct vmmig_msg_wire wire;
-	int err;
+	struct kvec kvec[] = {
+		{ .iov_base = &wire, .iov_len = sizeof(wire) },
+		{ .iov_base = (void *)payload, .iov_len = msg->len },
+	};
+	size_t len = sizeof(wire) + (payload ? msg->len : 0);
+	struct msghdr hdr = {
+		.msg_flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0),
+	};
 
 	vmmig_proto_encode(&wire, msg);
-	err = vmmig_sock_send(sock, &wire, sizeof(wire),
-			      more || (payload && msg->len));
-	if (!err && payload && msg->len)
-		err = vmmig_sock_send(sock, payload, msg->len, more);
-	return err;
+	iov_iter_kvec(&hdr.msg_iter, ITER_SOURCE, kvec, payload ? 2 : 1, len);
+	return send_all(sock, &hdr);
 }
 
 /**

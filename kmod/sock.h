@@ -19,8 +19,6 @@ void vmmig_sock_prepare(struct socket *sock);
 void vmmig_sock_shutdown(struct socket *sock);
 void vmmig_sock_set_rate(struct socket *sock, u64 rate);
 
-int vmmig_sock_send(struct socket *sock, const void *buf, size_t len,
-		    bool more);
 int vmmig_sock_send_pages(struct socket *sock, const struct bio_vec *bvec,
 			  unsigned int nr, size_t len);
 int vmmig_sock_recv(struct socket *sock, void *buf, size_t len);

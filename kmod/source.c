@@ -3,7 +3,6 @@
 
 #include <linux/delay.h>
 #include <linux/mm.h>
-#include <linux/string.h>
 #include <net/genetlink.h>
 
 #include "compat/compat.h"
@@ -21,6 +20,8 @@
  */
 #define FULL_INTERVAL_NS	NSEC_PER_SEC
 #define FULL_SHARE		20
+/* How often a source that waits looks whether its peer is still there. */
+#define PEER_INTERVAL		msecs_to_jiffies(100)
 /* A stopped VM needs one final pass; something still writes if it needs so many. */
 #define MAX_FINAL_PASSES	8
 /*
@@ -52,17 +53,19 @@ static int check_blocks(struct vmmig_session *s,
 
 	for (i = 0; i < s->nr_blocks; i++) {
 		struct vmmig_block *block = &s->blocks[i];
+		unsigned int nr_maps;
 		unsigned long chunk;
 		char who[64];
 
-		if (vmmig_block_scannable(block, who, sizeof(who)) ==
+		if (vmmig_block_scannable(block, &nr_maps, who, sizeof(who)) ==
 		    VMMIG_SCAN_BLOCKED) {
 			NL_SET_ERR_MSG_FMT(extack,
-					   "RAM block %.20s: mapped privately or read-only by %.30s",
+					   "RAM block %.16s: mapped privately or read-only by %.28s",
 					   block->id, who);
 			return -EBUSY;
 		}
 		for (chunk = 0; chunk < block->nr_chunks; chunk++) {
+			cond_resched();
 			if (!vmmig_block_chunk_huge(block, chunk))
 				continue;
 			NL_SET_ERR_MSG(extack,
@@ -160,26 +163,19 @@ static u64 count_written(const struct vmmig_session *s)
 
 static u64 count_pinned(const struct vmmig_session *s)
 {
-	unsigned long words;
+	unsigned long chunk;
 	unsigned int i;
 	u64 sum = 0;
 
 	for (i = 0; i < s->nr_blocks; i++) {
-		words = s->blocks[i].nr_chunks * VMMIG_CHUNK_WORDS;
-		sum += memweight(s->blocks[i].pinned, words * sizeof(long));
+		const struct vmmig_block *block = &s->blocks[i];
+
+		for (chunk = 0; chunk < block->nr_chunks; chunk++)
+			sum += bitmap_weight(vmmig_chunk_bits(block->pinned,
+							      chunk),
+					     VMMIG_CHUNK_PAGES);
 	}
 	return sum;
-}
-
-static bool any_punched(const struct vmmig_session *s)
-{
-	unsigned int i;
-
-	for (i = 0; i < s->nr_blocks; i++) {
-		if (vmmig_block_punched(&s->blocks[i]))
-			return true;
-	}
-	return false;
 }
 
 static u64 count_used(const struct vmmig_session *s)
@@ -367,7 +363,7 @@ static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
 			return err;
 		*scan_ns += ktime_get_ns() - start;
 
-		begin_pass(s, VMMIG_PASS_FINAL, any_punched(s));
+		begin_pass(s, VMMIG_PASS_FINAL, false);
 		err = run_streams(s);
 		if (err)
 			return err;
@@ -397,14 +393,22 @@ static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
 
 static int wait_for_confirm(struct vmmig_session *s)
 {
+	struct vmmig_stream *stream = &s->streams[0];
+	struct vmmig_msg msg;
 	int err;
 
-	wait_event_idle(s->wait,
-			READ_ONCE(s->finalize) || READ_ONCE(s->cancel) ||
-			READ_ONCE(s->error));
-	err = READ_ONCE(s->error);
-	if (err)
-		return err;
+	/* The peer has nothing to say here, unless it gives up. */
+	while (!wait_event_idle_timeout(s->wait, READ_ONCE(s->finalize) ||
+					READ_ONCE(s->cancel), PEER_INTERVAL)) {
+		if (!vmmig_sock_readable(stream->sock))
+			continue;
+		err = vmmig_stream_recv(stream, &msg);
+		if (err)
+			return err;
+		vmmig_session_fail(s, -EPROTO, "the peer sent %s unasked",
+				   vmmig_proto_name(msg.type));
+		return -EPROTO;
+	}
 	if (READ_ONCE(s->cancel)) {
 		vmmig_session_fail(s, -ECANCELED, "cancelled by request");
 		return -ECANCELED;
@@ -493,9 +497,7 @@ static int migrate(struct vmmig_session *s)
 	err = vmmig_hello_exchange(s);
 	if (err)
 		return err;
-	err = vmmig_session_set_rate(s, s->rate_limit, NULL);
-	if (err)
-		return err;
+	vmmig_session_apply_rate(s);
 
 	vmmig_session_set_state(s, VMMIG_STATE_BULK);
 	err = look_around(s, &changed);

@@ -59,6 +59,26 @@ static void take_written(struct vmmig_block *block, unsigned long chunk,
 		to[i] = READ_ONCE(written[i]) ? xchg(&written[i], 0) : 0;
 }
 
+/*
+ * Take what was reported, to be sent now. While a hole is punched, pages go
+ * after their report: then they are to be looked at again. xchg() orders the
+ * report before the look at the punch.
+ */
+static void take_to_send(struct vmmig_block *block, unsigned long chunk,
+			 unsigned long *send)
+{
+	unsigned long *written = vmmig_chunk_bits(block->written, chunk);
+	unsigned int i;
+
+	take_written(block, chunk, send);
+	if (!vmmig_block_punching(block))
+		return;
+	for (i = 0; i < VMMIG_CHUNK_WORDS; i++) {
+		if (send[i])
+			atomic_long_or(send[i], (atomic_long_t *)&written[i]);
+	}
+}
+
 /**
  * vmmig_tracker_skip - is there nothing to do for a chunk, now and before?
  * @block: the block
@@ -178,6 +198,7 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 	pgoff_t first = vmmig_chunk_first(chunk);
 	enum vmmig_scan before, after;
 	unsigned long protected;
+	unsigned int nr_maps;
 	char who[64];
 	u64 start;
 
@@ -189,12 +210,13 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 			 block->id);
 		return -EOPNOTSUPP;
 	}
-	before = vmmig_block_scannable(block, who, sizeof(who));
+	before = vmmig_block_scannable(block, &nr_maps, who,
+				       sizeof(who));
 	if (before == VMMIG_SCAN_BLOCKED)
 		goto unscannable;
 
 	clear_bit(chunk, block->revisit);
-	take_written(block, chunk, res->send);
+	take_to_send(block, chunk, res->send);
 	res->ring = bitmap_weight(res->send, nr);
 
 	bitmap_zero(res->dirty, VMMIG_CHUNK_PAGES);
@@ -206,16 +228,17 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 	/*
 	 * A mapping that came in between may have hidden others, or may have
 	 * entries that are writable without being dirty. The latter also show
-	 * as more entries protected than pages found dirty; a page that was
+	 * as more entries protected than dirty pages can have; a page that was
 	 * first written between the two steps does too, rarely.
 	 */
-	after = vmmig_block_scannable(block, who, sizeof(who));
+	after = vmmig_block_scannable(block, &nr_maps, who,
+				       sizeof(who));
 	if (after == VMMIG_SCAN_BLOCKED) {
 		vmmig_block_mark_written(block, first, nr);
 		goto unscannable;
 	}
 	if (before != VMMIG_SCAN_SURE || after != VMMIG_SCAN_SURE ||
-	    protected > bitmap_weight(res->dirty, nr))
+	    protected > (unsigned long)nr_maps * bitmap_weight(res->dirty, nr))
 		res->fallback = true;
 
 	bitmap_copy(was_pinned, pinned, VMMIG_CHUNK_PAGES);
@@ -270,20 +293,6 @@ void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
 					  &start, &end);
 }
 
-/* Pages that have content at the destination, and are holes here. */
-static void find_holes(struct vmmig_block *block, unsigned long chunk,
-		       unsigned long *holes)
-{
-	const unsigned long *sent = vmmig_chunk_bits(block->sent, chunk);
-	pgoff_t first = vmmig_chunk_first(chunk);
-	unsigned int i;
-
-	for_each_set_bit(i, sent, vmmig_chunk_pages(block, chunk)) {
-		if (!xa_load(&block->mapping->i_pages, first + i))
-			__set_bit(i, holes);
-	}
-}
-
 /*
  * Of the pages that are sent now, those that a device may still write to.
  * Others can't be under DMA for writing: it needs an entry that is writable,
@@ -324,12 +333,10 @@ void vmmig_tracker_final_visit(struct vmmig_block *block, unsigned long chunk,
 	unsigned int nr = vmmig_chunk_pages(block, chunk);
 
 	clear_bit(chunk, block->revisit);
-	take_written(block, chunk, res->send);
+	take_to_send(block, chunk, res->send);
 	res->ring = bitmap_weight(res->send, nr);
 	bitmap_or(res->send, res->send, pinned, VMMIG_CHUNK_PAGES);
 	bitmap_zero(pinned, VMMIG_CHUNK_PAGES);
-	if (vmmig_block_punched(block))
-		find_holes(block, chunk, res->send);
 	res->host = bitmap_weight(res->send, nr) - res->ring;
 	find_late_dma(block, chunk, res->send, pinned);
 	res->pinned = bitmap_weight(pinned, nr);
