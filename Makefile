@@ -3,6 +3,7 @@
 #
 #   make demo               set up everything, show a VM move between two hosts
 #   make check              set up everything, pass every test
+#   make check-matrix       every combination of machines; soak N=100: many moves
 #   make modules tools      build for this machine's kernel, nothing is set up
 #   make install            install what was built; modules_install: the module
 #
@@ -35,4 +36,11 @@ demo:
 check:
 	scripts/check
 
-.PHONY: all modules modules_install tools install clean demo check
+# All combinations of machines and hosts; N moves back and forth
+check-matrix:
+	scripts/check roots build vm-matrix
+
+soak:
+	N=$(or $(N),100) scripts/check roots build soak
+
+.PHONY: all modules modules_install tools install clean demo check check-matrix soak

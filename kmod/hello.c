@@ -169,7 +169,8 @@ int vmmig_stream_recv(struct vmmig_stream *stream, struct vmmig_msg *msg)
 				   vmmig_proto_name(msg->type));
 	else if (err == -ECONNRESET || err == -EPIPE)
 		vmmig_session_fail(s, err, "the peer closed the connection");
-	else if (err == -ETIMEDOUT)
+	else if (err == -ETIMEDOUT || err == -EHOSTUNREACH ||
+		 err == -ENETUNREACH)
 		vmmig_session_fail(s, err, "the peer does not answer any more");
 	else if (err)
 		vmmig_session_fail(s, err, "receiving failed (error %d)", err);

@@ -346,6 +346,8 @@ static void explain(struct vmmig_stream *stream, int err)
 		vmmig_session_fail(s, err, "the peer closed the connection");
 		break;
 	case -ETIMEDOUT:
+	case -EHOSTUNREACH:
+	case -ENETUNREACH:
 		vmmig_session_fail(s, err, "the peer does not answer any more");
 		break;
 	default:

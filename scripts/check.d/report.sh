@@ -1,0 +1,108 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Run suites, read their KTAP, count. Sourced by scripts/check.
+
+ALL_PASSED=0 ALL_FAILED=0 ALL_SKIPPED=0 SUMMARY=()
+
+# Reads KTAP or TAP. Results of kselftest's runner are nested: "# ok 1 name"
+# inside of "ok 1 selftests: vmmig: program". Prints "passed failed skipped",
+# then a line for each failure and each skip. What a plan announces and never
+# came has failed.
+tally() {
+	awk '
+	function result(line, where,	name) {
+		name = line
+		sub(/^(not )?ok [0-9]+ (- )?/, "", name)
+		name = where == "" ? name : where ": " name
+		if (line ~ /^not ok/) { bad++; inner_bad++; say = say "FAILED  " name "\n" }
+		else if (line ~ /# *SKIP/) { skip++; say = say "skipped " name "\n" }
+		else good++
+		seen++
+	}
+	function close_plan(where) {
+		if (plan > seen) {
+			bad += plan - seen; inner_bad += plan - seen
+			say = say "FAILED  " where ": " plan - seen " of " plan " tests never ended\n"
+		}
+		plan = seen = 0
+	}
+	/^# selftests: / { inner = $0; sub(/.*: /, "", inner); inner_bad = 0; plan = seen = 0; next }
+	/^# *1\.\.[0-9]+/ && inner != "" { n = $0; sub(/.*\.\./, "", n); plan += n; next }
+	/^# (not )?ok [0-9]/ && inner != "" { sub(/^# /, ""); result($0, inner); next }
+	/^(not )?ok [0-9]+ selftests: / {
+		close_plan(inner); programs_seen++
+		if ($0 ~ /^not ok/ && !inner_bad) {
+			bad++; say = say "FAILED  " $0 "\n"
+		} else if ($0 ~ /# SKIP/) { skip++; say = say "skipped " inner "\n" }
+		inner = ""; next
+	}
+	/^1\.\.[0-9]+/ { n = $1; sub(/.*\.\./, "", n); if (top_plan) tap_plan = 1; programs = n; top_plan += n; next }
+	/^(not )?ok [0-9]/ { sub(/\r$/, ""); result($0, ""); top_seen++; next }
+	/^Bail out!/ { bad++; say = say "FAILED  " $0 "\n" }
+	END {
+		if (inner != "") close_plan(inner)
+		if (programs_seen || inner != "") missing = programs - programs_seen
+		else missing = top_plan - top_seen
+		if (missing > 0) { bad += missing; say = say "FAILED  " missing " announced results never came\n" }
+		printf "%d %d %d\n%s", good, bad, skip, say
+	}' "$1"
+}
+
+# run_suite NAME: its function writes KTAP; that it fails counts once more only
+# if no test of it did
+run_suite() {
+	local suite=$1 log=$LOGS/$1.log start=$SECONDS rc=0 counts good bad skipped arg=''
+	case $suite in *-*) arg=${suite#*-} ;; esac
+	echo "== $suite"
+	("suite_${suite%%-*}" "$arg") >"$log" 2>&1 5>&- || rc=$?
+	counts=$(tally "$log")
+	read -r good bad skipped <<<"$counts"
+	if [ "$rc" = "$E_DIED" ]; then
+		bad=$((bad + 1)) counts+=$'\n'"FAILED  $suite: a lab host died, this is no verdict on what was tested"
+	elif [ "$rc" = "$E_TIMEOUT" ]; then
+		bad=$((bad + 1)) counts+=$'\n'"FAILED  $suite: time out"
+	elif [ "$rc" != 0 ] && [ "$bad" = 0 ]; then
+		bad=1 counts+=$'\n'"FAILED  $suite: ended with exit code $rc"
+	elif [ "$((good + bad + skipped))" = 0 ]; then
+		bad=1 counts+=$'\n'"FAILED  $suite: no test ran"
+	fi
+	tail -n +2 <<<"$counts" | sed '/^$/d; s/^/   /'
+	[ "$bad" = 0 ] || echo "   log: $log"
+	# shellcheck disable=SC2034  # for the loop in check
+	SUITE_FAILED=$bad
+	ALL_PASSED=$((ALL_PASSED + good)) ALL_FAILED=$((ALL_FAILED + bad))
+	ALL_SKIPPED=$((ALL_SKIPPED + skipped))
+	SUMMARY+=("$(printf '%-18s %4d passed %4d failed %4d skipped %5d s' \
+		"$suite" "$good" "$bad" "$skipped" "$((SECONDS - start))")")
+	echo "${SUMMARY[-1]}"
+}
+
+# The end: a table, and the line that others look for
+report() {
+	printf '\n== summary, %d s\n' "$SECONDS"
+	printf '%s\n' "${SUMMARY[@]}"
+	echo
+	if [ "$ALL_SKIPPED" != 0 ]; then
+		echo "$ALL_PASSED passed, $ALL_FAILED failed, $ALL_SKIPPED skipped"
+	else
+		echo "$ALL_PASSED passed, $ALL_FAILED failed"
+	fi
+	[ "$ALL_FAILED" = 0 ]
+}
+
+STEP=0
+# step TEXT COMMAND...: one result of a suite; what it prints becomes comments
+step() {
+	local text=$1 out rc=0
+	shift
+	STEP=$((STEP + 1))
+	out=$("$@" 2>&1) || rc=$?
+	[ -z "$out" ] || sed 's/^/# /' <<<"$out"
+	if [ "$rc" = 0 ]; then echo "ok $STEP $text"; else echo "not ok $STEP $text"; fi
+	return "$rc"
+}
+
+step_skip() {
+	STEP=$((STEP + 1))
+	echo "ok $STEP $1 # SKIP $2"
+}

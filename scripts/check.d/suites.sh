@@ -1,0 +1,166 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# The suites of scripts/check. Each prints KTAP and returns the lab's exit code.
+
+LINUX=$CACHE/linux-tools
+
+suite_roots() {
+	step "host roots and the kernel's tools are there" "$LAB/roots" || return
+	step "the guest is there" "$LAB/guest/mkguest" || return
+	echo "1..$STEP"
+}
+
+# -- lint
+
+sources() { git -c safe.directory='*' -C "$TOP" ls-files -co --exclude-standard "$@" 2>/dev/null || (cd "$TOP" && find . -path ./.cache -prune -o -type f -printf '%P\n'); }
+
+checkpatch() {
+	local f out rc=0
+	while read -r f; do
+		case $f in kmod/*.[ch] | uapi/*.h) ;; *) continue ;; esac
+		case $f in kmod/netlink-gen.* | uapi/linux/vmmig.h) continue ;; esac	# generated
+		# "new file, update MAINTAINERS" and typedefs of trace.h are not for us
+		out=$(cd "$TOP" && perl "$LINUX/scripts/checkpatch.pl" --no-tree --strict --terse --quiet \
+			--show-types --file --max-line-length=100 "$f" 2>&1 |
+			grep -E '^[^ ]+:[0-9]+: (ERROR|WARNING|CHECK)' | grep -vE "$CHECKPATCH_EXCEPT") || continue
+		printf '%s\n' "$out"
+		rc=1
+	done < <(sources)
+	rm -f "$TOP"/.checkpatch-camelcase.*
+	return "$rc"
+}
+# Not for us: proto_user.h (names for userspace), trace.h (what the trace macros
+# want), compat.h (it is about versions), and iterators that use an argument twice
+CHECKPATCH_EXCEPT='^kmod/(proto_user|trace|compat/compat).h:|MACRO_ARG_REUSE: .*(vma|info)'
+
+shell_scripts() {
+	local f first
+	while read -r f; do
+		[ -f "$TOP/$f" ] || continue
+		IFS= read -r first <"$TOP/$f" 2>/dev/null
+		case $first in
+		'#!'*bash* | '#!/bin/sh'* | '# shellcheck shell='*) printf '%s\n' "$f" ;;
+		esac
+	done < <(sources)
+}
+
+lint_shell() {
+	local f rc=0
+	while read -r f; do
+		(cd "$TOP/$(dirname "$f")" && shellcheck -x -S warning "$(basename "$f")") || rc=1
+	done < <(shell_scripts)
+	return "$rc"
+}
+
+spdx() {
+	local f rc=0
+	while read -r f; do
+		case $f in *.[ch] | *.sh | *Makefile | Kbuild | *.yaml) ;; *) continue ;; esac
+		head -n 3 "$TOP/$f" | grep -q SPDX-License-Identifier: || { echo "$f"; rc=1; }
+	done < <(sources kmod uapi userspace selftests scripts/check scripts/check.d Documentation)
+	return "$rc"
+}
+
+suite_lint() {
+	if ! command -v shellcheck >/dev/null; then
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -q=2 --no-install-recommends \
+			shellcheck >/dev/null 2>&1 </dev/null || true
+	fi
+	step "checkpatch --strict finds nothing in kmod" checkpatch
+	if command -v shellcheck >/dev/null; then
+		step "shellcheck finds nothing in any script" lint_shell
+	else
+		step_skip "shellcheck" "cannot be installed"
+	fi
+	step "every source file names its license" spdx
+	echo "1..$STEP"
+}
+
+# -- builds
+
+no_warnings() { ! grep -E '(warning|error):|^WARNING' "$1"; }
+
+can_sparse() {
+	local headers
+	headers=$(echo "$1"/usr/src/linux-headers-*-common)
+	! grep -q checker-valid.sh "$headers/Makefile" || [ -e "$headers/scripts/checker-valid.sh" ]
+}
+
+build_for() {
+	local name=$1 args=W=1 log=$LOGS/build-$1.out root kernel sparse=''
+	root=$(root_dir "$name") || return
+	kernel=$(root_kernel "$root") || return
+	# Newer kernels ask a script first that Debian's headers may lack
+	if can_sparse "$root"; then
+		sparse=1 args+=" C=2"
+	fi
+	step "$name: module and tools build with W=1 for Linux $kernel" \
+		build_quietly "$log" "$name" "$args" || { tail -n 30 "$log"; return 1; }
+	step "$name: no warning${sparse:+, sparse has none either}" no_warnings "$log"
+	[ -n "$sparse" ] || step_skip "$name: sparse" "the headers of $kernel lack scripts/checker-valid.sh"
+	step "$name: test programs build" build_tests "$name"
+}
+
+build_quietly() { "$LAB/build" --clean --args "$3" "$2" >"$1" 2>&1; }
+
+# Into .cache/build/ROOT/ksft, where hosts see it as /vmmig-build/ksft
+build_tests() {
+	local name=$1 dir=$CACHE/build/$1 root
+	root=$(root_dir "$name") || return
+	mkdir -p "$dir/ksft"
+	BINDS="$dir vmmig-build"$'\n'"$LINUX vmmig-linux" in_root "$root" \
+		make -s -C /vmmig-build/selftests -j2 OUTPUT=/vmmig-build/ksft \
+		KSFT_LIB=/vmmig-linux/tools/testing/selftests all
+}
+
+suite_build() {
+	local name
+	for name in $ROOTS; do build_for "$name"; done
+	echo "1..$STEP"
+}
+
+# -- unit tests, in the root where their libraries are
+
+suite_unit() {
+	local dir=$CACHE/build/trixie
+	BINDS="$dir vmmig-build" in_root "$(root_dir trixie)" sh -c '
+		rc=0
+		make -s -C /vmmig-build/userspace OUT=/vmmig-build/userspace/build test || rc=1
+		make -s -C /vmmig-build/selftests/unit OUTPUT=/vmmig-build/selftests/unit/build \
+			SANITIZE= check || rc=1
+		exit $rc'
+}
+
+# -- kselftests: one boot for each kernel
+
+suite_kernel() {
+	[ -e "$CACHE/build/$1/ksft" ] || build_tests "$1" >/dev/null || return
+	"$LAB/host" --out "$CACHE/out/kernel-$1" --timeout "${KERNEL_TIMEOUT:-900}" "$1" -- \
+		/vmmig/selftests/run
+}
+
+# -- two hosts: vm, vm-matrix, soak
+
+pair_run() {	# ROOT_A ROOT_B ARGUMENT... of selftests/vm/run
+	local a=$1 b=$2 rc=0
+	shift 2
+	"$LAB/pair" --out "$CACHE/out/vm-$a-$b" --timeout "${VM_TIMEOUT:-900}" "$a" "$b" -- \
+		/vmmig/selftests/vm/run "$@" || rc=$?
+	[ "$rc" = 0 ] || VM_RC=$rc
+	case $rc in "$E_DIED" | "$E_TIMEOUT") echo "not ok 0 $a to $b: the lab ended with $rc" ;; esac
+}
+
+suite_vm() {
+	local set=${1:-check} VM_RC=0
+	pair_run trixie trixie "$set-same" refusals failures
+	pair_run backports backports "$set-same-new"
+	pair_run trixie backports "$set-mixed"
+	pair_run backports trixie "$set-mixed"
+	return "$VM_RC"
+}
+
+suite_soak() {
+	local VM_RC=0
+	VM_TIMEOUT=$((600 + ${N:-100} * 30)) pair_run "${SOAK_A:-trixie}" "${SOAK_B:-trixie}" "soak=${N:-100}"
+	return "$VM_RC"
+}

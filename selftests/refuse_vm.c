@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Promise: what is not a VM, or not a VM that can be tracked in the way that
+ * was asked for, is refused by name.
+ * Catches: foreign files taken for a struct kvm; ring tracking of a VM whose
+ * logging is off, which would find nothing.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "util.h"
+
+#define RAM	(4 * MIB)
+
+FIXTURE(vm) {
+	struct move m;
+	char *ram;
+};
+
+FIXTURE_SETUP(vm)
+{
+	log_mark();
+	if (access("/dev/kvm", R_OK | W_OK))
+		SKIP(return, "no /dev/kvm");
+	ASSERT_EQ(0, move_init(&self->m)) TH_LOG("%s", self->m.err.text);
+	move_block(&self->m, "ram", RAM);
+	ASSERT_EQ(0, move_sockets(&self->m));
+	self->ram = ram_map(self->m.block[0].src, RAM);
+	ASSERT_TRUE(!!self->ram);
+}
+
+FIXTURE_TEARDOWN(vm)
+{
+	if (self->m.vm_fd >= 0)
+		close(self->m.vm_fd);
+	move_free(&self->m);
+	EXPECT_EQ(0, log_bad());
+}
+
+#define REFUSED(code, words, call) do { \
+	self->m.err.text[0] = '\0'; \
+	EXPECT_EQ(-(code), (call)); \
+	EXPECT_TRUE(!!strstr(self->m.err.text, words)) \
+		TH_LOG("the sentence was: %s", self->m.err.text); \
+} while (0)
+
+TEST_F(vm, not_a_vm)
+{
+	int vcpu;
+
+	self->m.vm_fd = 999;
+	REFUSED(EBADF, "VM: not an open file descriptor", move_send(&self->m));
+	self->m.vm_fd = open("/dev/null", O_RDWR);
+	REFUSED(EINVAL, "not a KVM VM", move_send(&self->m));
+	close(self->m.vm_fd);
+	self->m.vm_fd = open("/dev/kvm", O_RDWR);
+	REFUSED(EINVAL, "not a KVM VM", move_send(&self->m));
+	close(self->m.vm_fd);
+	self->m.vm_fd = eventfd(0, 0);
+	REFUSED(EINVAL, "not a KVM VM", move_send(&self->m));
+	close(self->m.vm_fd);
+	self->m.vm_fd = kvm_vm(0);
+	vcpu = ioctl(self->m.vm_fd, KVM_CREATE_VCPU, 0);
+	close(self->m.vm_fd);
+	self->m.vm_fd = vcpu;
+	REFUSED(EINVAL, "not a KVM VM", move_send(&self->m));
+}
+
+TEST_F(vm, process_has_exited)
+{
+	int ready[2], pidfd, fd = -1;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	if (!pid) {
+		fd = kvm_vm(0);
+		if (write(ready[1], &fd, sizeof(fd)) == sizeof(fd))
+			pause();
+		_exit(0);
+	}
+	ASSERT_EQ(sizeof(fd), read(ready[0], &fd, sizeof(fd)));
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	self->m.vm_fd = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	ASSERT_LE(0, self->m.vm_fd);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	REFUSED(ESRCH, "its process has exited", move_send(&self->m));
+	close(pidfd);
+}
+
+TEST_F(vm, ring_of_a_vm_without_one)
+{
+	self->m.vm_fd = kvm_vm(0);
+	ASSERT_EQ(0, kvm_slot(self->m.vm_fd, 0, 0, self->ram, RAM, 0));
+	self->m.tracking = VMMIG_TRACKING_RING;
+	REFUSED(EOPNOTSUPP, "has no dirty ring", move_send(&self->m));
+	self->m.vm_fd = (close(self->m.vm_fd), -1);
+	REFUSED(EOPNOTSUPP, "has no dirty ring", move_send(&self->m));
+}
+
+TEST_F(vm, ram_of_another_process)
+{
+	self->m.vm_fd = kvm_vm(0);
+	munmap(self->ram, RAM);
+	REFUSED(EINVAL, "does not map the RAM blocks", move_send(&self->m));
+}
+
+TEST_F(vm, ram_that_the_guest_does_not_use)
+{
+	self->m.vm_fd = kvm_vm(0);
+	REFUSED(EINVAL, "does not use any of the RAM blocks", move_send(&self->m));
+}
+
+TEST_F(vm, logging_is_off)
+{
+	struct vmmig_session s;
+
+	self->m.vm_fd = kvm_vm(4096);
+	if (self->m.vm_fd < 0)
+		SKIP(return, "no dirty ring");
+	ASSERT_EQ(0, kvm_slot(self->m.vm_fd, 0, 0, self->ram, RAM, 0));
+	EXPECT_GT(0, move_send(&self->m));
+	EXPECT_TRUE(!!strstr(self->m.err.text, "dirty logging is off"))
+		TH_LOG("the sentence was: %s", self->m.err.text);
+
+	/* Scanning needs no logging; with logging the ring is taken */
+	self->m.tracking = VMMIG_TRACKING_SCAN;
+	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
+	EXPECT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text);
+	self->m.tracking = VMMIG_TRACKING_AUTO;
+	ASSERT_EQ(0, kvm_slot(self->m.vm_fd, 0, 0, self->ram, RAM,
+			      KVM_MEM_LOG_DIRTY_PAGES));
+	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
+	ASSERT_EQ(0, move_get(&self->m, self->m.src, &s));
+	EXPECT_EQ(VMMIG_TRACKING_RING, s.tracking);
+	EXPECT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Promise: what a guest writes is found, with and without a dirty ring, also
+ * while its memory slots change; the ring stays its VMM's own.
+ * Catches: probes that miss or misplace pages, slots whose logging goes off
+ * in mid-flight, entries consumed by the module, VMs that vanish.
+ */
+#define _GNU_SOURCE
+#include <linux/kvm.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "harness.h"
+#include "util.h"
+
+#define RAM	(16 * MIB)
+
+FIXTURE(ring) {
+	struct move m;
+	struct guest g;
+	char *ram;
+};
+
+FIXTURE_VARIANT(ring) {
+	unsigned int entries;
+	enum vmmig_tracking tracking;
+	unsigned int more_streams;
+};
+
+FIXTURE_VARIANT_ADD(ring, none) { .entries = 0 };
+FIXTURE_VARIANT_ADD(ring, of_4096) { .entries = 4096, .more_streams = 1 };
+FIXTURE_VARIANT_ADD(ring, of_1024) { .entries = 1024 };
+FIXTURE_VARIANT_ADD(ring, unused) { .entries = 4096, .tracking = VMMIG_TRACKING_SCAN };
+
+FIXTURE_SETUP(ring)
+{
+	log_mark();
+	ASSERT_EQ(0, move_init(&self->m)) TH_LOG("%s", self->m.err.text);
+	move_block(&self->m, "ram", RAM);
+	self->ram = ram_map(self->m.block[0].src, RAM);
+	ram_fill(self->m.block[0].src, 8 * MIB, 4 * MIB, 1);
+	if (guest_init(&self->g, self->ram, RAM, variant->entries,
+		       variant->entries ? KVM_MEM_LOG_DIRTY_PAGES : 0))
+		SKIP(return, "no KVM, or no dirty ring");
+	self->m.vm_fd = self->g.vm;
+	self->m.tracking = variant->tracking;
+	self->m.streams = 1 + variant->more_streams;
+	ASSERT_EQ(0, guest_start(&self->g));
+}
+
+FIXTURE_TEARDOWN(ring)
+{
+	guest_free(&self->g);
+	munmap(self->ram, RAM);
+	move_free(&self->m);
+	EXPECT_EQ(0, log_bad());
+}
+
+TEST_F(ring, nothing_is_missed)
+{
+	struct vmmig_session s;
+
+	for (int round = 0; round < 2; round++) {
+		ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
+		EXPECT_EQ(VMMIG_STATE_ITERATING, move_wait(&self->m, self->m.src, IN(ITERATING)));
+		nap(600);
+		guest_stop(&self->g);
+		ASSERT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text);
+		EXPECT_EQ(0, move_differs(&self->m));
+		ASSERT_EQ(0, move_get(&self->m, self->m.src, &s));
+		EXPECT_EQ(variant->entries && !variant->tracking ?
+			  VMMIG_TRACKING_RING : VMMIG_TRACKING_SCAN, s.tracking);
+		if (s.tracking == VMMIG_TRACKING_RING)
+			EXPECT_LT(0, s.stats.ring_events);
+		if (variant->entries)
+			EXPECT_LT(0, self->g.harvested);
+		ASSERT_EQ(0, guest_start(&self->g));
+	}
+	guest_stop(&self->g);
+}
+
+TEST_F(ring, logging_goes_off_and_on)
+{
+	int vm = self->g.vm;
+
+	if (!variant->entries) {
+		guest_stop(&self->g);
+		return;
+	}
+	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
+	EXPECT_EQ(VMMIG_STATE_ITERATING, move_wait(&self->m, self->m.src, IN(ITERATING)));
+	for (int i = 0; i < 6; i++) {
+		EXPECT_EQ(0, kvm_slot(vm, 0, 0, self->ram, RAM, 0));
+		nap(60);
+		EXPECT_EQ(0, kvm_slot(vm, 0, 0, self->ram, RAM, KVM_MEM_LOG_DIRTY_PAGES));
+		nap(20);
+	}
+	/* The last slots log nothing at all */
+	EXPECT_EQ(0, kvm_slot(vm, 0, 0, self->ram, RAM, 0));
+	nap(100);
+	guest_stop(&self->g);
+	ASSERT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text);
+	EXPECT_EQ(0, move_differs(&self->m));
+}
+
+TEST_F(ring, slots_come_and_go)
+{
+	int vm = self->g.vm;
+
+	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
+	for (int i = 0; i < 10; i++) {
+		/* The upper half a second time, as a BAR or SMRAM might be */
+		EXPECT_EQ(0, kvm_slot(vm, 1, 1ULL << 32, self->ram + RAM / 2, RAM / 2,
+				      variant->entries ? KVM_MEM_LOG_DIRTY_PAGES : 0));
+		nap(30);
+		EXPECT_EQ(0, kvm_slot(vm, 1, 1ULL << 32, self->ram + RAM / 2, 0, 0));
+	}
+	guest_stop(&self->g);
+	ASSERT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text);
+	EXPECT_EQ(0, move_differs(&self->m));
+}
+
+TEST_F(ring, cancelled)
+{
+	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
+	EXPECT_EQ(VMMIG_STATE_ITERATING, move_wait(&self->m, self->m.src, IN(ITERATING)));
+	EXPECT_EQ(0, vmmig_nl_cancel(self->m.nl, self->m.src, &self->m.err));
+	EXPECT_EQ(VMMIG_STATE_CANCELLED, move_wait(&self->m, self->m.src, IN_END));
+	EXPECT_EQ(0, move_over(&self->m));
+	/* The guest runs on */
+	uint32_t sum = 0, again = 0;
+	volatile uint32_t *words = (void *)(self->ram + 2 * PAGE);
+
+	for (int i = 0; i < 65536; i++)
+		sum += words[i];
+	for (int64_t end = now_ms() + 5000; now_ms() < end && (!again || again == sum); ) {
+		again = 0;
+		for (int i = 0; i < 65536; i++)
+			again += words[i];
+	}
+	EXPECT_NE(sum, again);
+	guest_stop(&self->g);
+}
+
+/* The VM ends while its RAM moves */
+TEST_F(ring, process_dies)
+{
+	struct move *m = &self->m;
+	int state, fds[2];
+	uint32_t ids[2];
+	pid_t pid;
+
+	guest_stop(&self->g);
+	ASSERT_EQ(0, pipe(fds));
+	pid = fork();
+	if (!pid) {
+		struct guest g;
+
+		munmap(self->ram, RAM);
+		self->ram = ram_map(m->block[0].src, RAM);
+		if (guest_init(&g, self->ram, RAM, variant->entries,
+			       variant->entries ? KVM_MEM_LOG_DIRTY_PAGES : 0))
+			_exit(1);
+		guest_start(&g);
+		m->vm_fd = g.vm;
+		if (move_begin(m))
+			printf("# %s\n", m->err.text);
+		ids[0] = m->src;
+		ids[1] = m->dst;
+		if (write(fds[1], ids, sizeof(ids)) == sizeof(ids))
+			pause();
+		_exit(1);
+	}
+	ASSERT_EQ(sizeof(ids), read(fds[0], ids, sizeof(ids)));
+	state = move_wait(m, ids[0], IN(ITERATING));
+	EXPECT_EQ(VMMIG_STATE_ITERATING, state) TH_LOG("%s", m->err.text);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	EXPECT_EQ(VMMIG_STATE_FAILED, move_wait(m, ids[0], IN_END));
+	EXPECT_TRUE(!!strstr(m->err.text, "process has exited")) TH_LOG("%s", m->err.text);
+	EXPECT_EQ(VMMIG_STATE_FAILED, move_wait(m, ids[1], IN_END));
+	EXPECT_TRUE(!!strstr(m->err.text, "process has exited")) TH_LOG("%s", m->err.text);
+}
+
+TEST_HARNESS_MAIN

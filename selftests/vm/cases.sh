@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# The matrix: which guest moves where. Sourced by run.
+#
+# Promise: RAM files are equal at every stop, the guest's own checks are clean
+# afterwards, its TCP connection lives, the source is gone.
+# Catches: whatever the tracking misses with real devices, and device state
+# that does not fit the RAM.
+
+there() { migrate a "$@" && healthy b && nothing_left a; }
+back() { migrate b "$@" && healthy a && nothing_left b; }
+
+# move_case MACHINE SMP RING WAYS [OPTION of migrate...]
+move_case() {
+	local machine=$1 smp=$2 ring=$3 ways=$4 what
+	shift 4
+	what="$machine, $smp vCPU, ring $ring${*:+, $*}"
+	if t "$what: guest starts" start_guest --machine "$machine" --smp "$smp" --ring "$ring"; then
+		if t "$what: there" there "$@" && [ "$ways" = 2 ]; then
+			t "$what: and back" back "$@"
+		fi
+	fi
+	stop_guest >/dev/null 2>&1
+}
+
+# microvm has no versions, so QEMUs of two releases refuse each other's
+refused_between_versions() {
+	local out
+	out=$(timeout 60 vmmig-qemu migrate --qmp /run/g.qmp --quiet hostb 2>&1)
+	[ $? = 3 ] && healthy a && nothing_left b && { echo "$out"; return; }
+	echo "not refused: $out"
+	return 1
+}
+
+microvm_refused() {
+	t "microvm between versions: guest starts" start_guest --machine microvm &&
+		t "microvm between versions is refused, the guest runs on" refused_between_versions
+	stop_guest >/dev/null 2>&1
+}
+
+set_check_same() {
+	move_case microvm 1 4096 1
+	move_case q35 2 0 2 --streams 2
+}
+set_check_same_new() {
+	move_case q35 4 4096 2
+	move_case microvm 2 0 1
+}
+set_check_mixed() {
+	move_case q35 2 4096 1
+	microvm_refused
+}
+
+set_matrix_same() {
+	local m s r
+	for m in microvm q35; do
+		for s in 1 2 4; do
+			for r in 0 4096; do move_case "$m" "$s" "$r" 2; done
+		done
+	done
+	APPEND="wl.rate=max" move_case q35 2 4096 2 --streams 4 --auto-converge
+	move_case q35 2 4096 1 --tracking scan
+}
+set_matrix_same_new() { set_matrix_same; }
+set_matrix_mixed() {
+	local s r
+	for s in 1 2 4; do
+		for r in 0 4096; do move_case q35 "$s" "$r" 2; done
+	done
+	microvm_refused
+}

@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Promise: a failure at any step before the commit leaves the source running as
+# before and nothing at the destination; never do two copies run.
+# Catches: VMs that stay stopped, QEMUs and RAM files that stay behind, a
+# destination that goes on alone.
+
+STEPS="checks destination precopy stop final devstate load ready"
+
+# fails_at OPTION...: exit code is not 0, and all is as it was
+fails_at() {
+	local rc=0
+	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet "$@" hostb >/run/fail.out 2>&1 || rc=$?
+	[ "$rc" != 0 ] || { echo "it did not fail"; return 1; }
+	echo "exit code $rc: $(tail -n 1 /run/fail.out)"
+	until_ok 15 nothing_left b >/dev/null || { nothing_left b; return 1; }
+	# A tool that was killed cannot resume what it had stopped
+	if ! vm qmp g '{"execute":"query-status"}' | grep -q '"running": true'; then
+		case "$*" in
+		*--fail-at\ kill:*) vm qmp g '{"execute":"cont"}' >/dev/null ;;
+		*) echo "the VM does not run"; return 1 ;;
+		esac
+	fi
+	healthy a
+}
+
+# Handed over, and then silence: stopped here, and told so
+after_commit() {
+	local rc=0
+	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --fail-at commit hostb >/run/fail.out 2>&1 || rc=$?
+	cat /run/fail.out
+	[ "$rc" = 5 ] || return
+	! vm qmp g '{"execute":"query-status"}' | grep -q '"running": true' && healthy b
+}
+
+ctrl_c() {
+	local pid rc=0
+	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --bandwidth 2M hostb >/run/fail.out 2>&1 &
+	pid=$!
+	until_ok 20 eval 'vmmigctl status | grep -q bulk' || return
+	pkill -INT -P "$pid" vmmig-qemu
+	wait "$pid" || rc=$?
+	echo "exit code $rc: $(tail -n 1 /run/fail.out)"
+	[ "$rc" = 4 ] && until_ok 15 nothing_left b && healthy a
+}
+
+failures() {
+	local s
+	t "failures: guest starts" start_guest --machine q35 --smp 2 || return
+	for s in $STEPS; do t "fails after '$s'" fails_at --fail-at "$s"; done
+	for s in destination load ready; do t "destination fails after '$s'" fails_at --dest-fail-at "$s"; done
+	for s in precopy final ready; do t "killed after '$s'" fails_at --fail-at "kill:$s"; done
+	for s in destination load; do t "destination killed after '$s'" fails_at --dest-fail-at "kill:$s"; done
+	t "the comparison fails" fails_at --hook-stopped false
+	t "Ctrl-C while pages are sent" ctrl_c
+	t "and then it moves" there
+	stop_guest >/dev/null 2>&1
+	t "silence after the commit: guest starts" start_guest --machine microvm &&
+		t "silence after the commit" after_commit
+	stop_guest >/dev/null 2>&1
+}

@@ -1,0 +1,74 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Promise: what cannot be moved is refused with a sentence that says why,
+# before anything has changed; the VM runs on.
+# Catches: checks that are missing or come too late.
+
+# refused CODE WORDS OPTION...: for the running guest
+refused() {
+	local code=$1 words=$2 rc=0 out
+	shift 2
+	out=$(timeout 60 vmmig-qemu migrate --qmp /run/g.qmp --quiet "$@" 2>&1) || rc=$?
+	echo "$rc: $out"
+	[ "$rc" = "$code" ] && grep -qiE "$words" <<<"$out" &&
+		vm qmp g '{"execute":"query-status"}' | grep -q '"running": true' && nothing_left b
+}
+
+# refused_vm WORDS OPTION-of-QEMU...: a VM without a guest in it
+refused_vm() {
+	local words=$1 rc=0 out
+	shift
+	rm -f /run/x.*
+	qemu-system-x86_64 -S -name x -nodefaults -display none -daemonize -pidfile /run/x.pid \
+		-qmp unix:/run/x.qmp,server=on,wait=off "$@" || return
+	out=$(timeout 60 vmmig-qemu check --qmp /run/x.qmp 2>&1) || rc=$?
+	kill "$(cat /run/x.pid)"
+	timeout 10 tail --pid="$(cat /run/x.pid)" -f /dev/null
+	echo "$rc: $(grep -iE "$words" <<<"$out" || echo "$out")"
+	[ "$rc" = 3 ] && grep -qiE "$words" <<<"$out"
+}
+
+M="-m 64M -accel kvm -machine microvm"
+refusals_of_vms() {
+	# shellcheck disable=SC2086
+	{
+		t "RAM in a memfd" refused_vm "memfd" $M,memory-backend=m -object memory-backend-memfd,id=m,size=64M,share=on
+		t "private memory" refused_vm "private|only memory-backend-file|memory backends" $M
+		t "private mapping of a file" refused_vm "share=on" $M,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=off
+		t "RAM not on tmpfs" refused_vm "not on tmpfs" $M,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/root/x,share=on
+		t "no KVM" refused_vm "does not use KVM" -m 64M -accel tcg -machine microvm,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=on
+	}
+	rm -f /dev/shm/x /root/x
+	if echo 40 >/proc/sys/vm/nr_hugepages && [ "$(cat /proc/sys/vm/nr_hugepages)" = 40 ]; then
+		mkdir -p /run/huge
+		mount -t hugetlbfs huge /run/huge
+		# shellcheck disable=SC2086
+		t "hugetlbfs" refused_vm "hugetlbfs" $M,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/run/huge/x,share=on
+		rm -f /run/huge/x
+		umount /run/huge
+	fi
+	echo 0 >/proc/sys/vm/nr_hugepages
+}
+
+refusals() {
+	t "refusals: guest starts" start_guest || return
+	t "no QEMU behind the socket" refused 1 "cannot|refused|no such|gone" --qmp /run/nobody.qmp hostb
+	t "unknown option" refused 2 "unrecognized|unknown" --frobnicate hostb
+	t "option out of range" refused 2 "not valid" --streams 9 hostb
+	t "no destination" refused 2 "DESTHOST" --quiet
+	t "remote shell that fails" refused 1 "." --rsh false hostb
+	t "no vmmig-qemu at the destination" refused 1 "." --remote-path /nowhere/vmmig-qemu hostb
+	b touch /dev/shm/other.ram
+	t "RAM file is there already" refused 3 "exists already" --dest-ram mem=/dev/shm/other.ram hostb
+	b rm /dev/shm/other.ram
+	b 'mkdir -p /run/small && mount -t tmpfs -o size=64M small /run/small'
+	t "too little room in the tmpfs" refused 3 "has room for" --dest-ram mem=/run/small/ram hostb
+	t "destination not on tmpfs" refused 3 "not on tmpfs" --dest-ram mem=/root/ram hostb
+	t "no such QEMU at the destination" refused 3 "no QEMU" --dest-qemu qemu-system-none hostb
+	t "nothing listens at that address" refused 1 "refused|no answer" --connect 192.168.77.60 hostb
+	b rmmod vmmig
+	t "no module at the destination" refused 3 "module vmmig" hostb
+	b insmod "$BUILD/vmmig.ko"
+	stop_guest >/dev/null 2>&1
+	refusals_of_vms
+}

@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Promise: a loaded guest moves back and forth any number of times; RAM is equal
+# at every stop, and neither host grows.
+# Catches: rare races of the tracking; leaks of memory and descriptors.
+
+# memory in KiB: what cannot be taken back
+host_memory() {
+	# shellcheck disable=SC2016
+	on "$1" sh -c 'echo 2 >/proc/sys/vm/drop_caches; awk "/^(SUnreclaim|Percpu|VmallocUsed|KernelStack|PageTables):/ { n += \$2 } END { print n }" /proc/meminfo'
+}
+host_files() { on "$1" cut -f1 /proc/sys/fs/file-nr; }
+host_processes() { on "$1" sh -c 'ls -d /proc/[0-9]*/exe | wc -l'; }
+
+soak() {
+	local n=$1 i where=a to mem_a mem_b files_a files_b bad=0
+	t "soak: guest starts" start_guest --machine q35 --smp 2 || return
+	for ((i = 1; i <= n; i++)); do
+		to=$(other "$where")
+		t "move $i of $n, host$where to host$to" eval "migrate $where --downtime-limit 1000 && healthy $to && nothing_left $where" ||
+			{ bad=1; break; }
+		where=$to
+		# Caches are warm after a few
+		if [ "$i" = 6 ]; then
+			mem_a=$(host_memory a) mem_b=$(host_memory b)
+			files_a=$(host_files a) files_b=$(host_files b)
+		fi
+	done
+	[ "$where" = a ] || t "back to hosta" back --downtime-limit 1000
+	[ "$bad" = 1 ] || [ "$n" -lt 12 ] || t "no growth of memory and files" grown
+	stop_guest >/dev/null 2>&1
+}
+
+# A leak of one page in each move would be 4 KiB times n
+grown() {
+	local a b
+	a=$(host_memory a) b=$(host_memory b)
+	echo "KiB: hosta $mem_a to $a, hostb $mem_b to $b; files: hosta $files_a to $(host_files a), hostb $files_b to $(host_files b)"
+	[ $((a - mem_a)) -lt $((n * 4 + 4096)) ] && [ $((b - mem_b)) -lt $((n * 4 + 4096)) ] &&
+		[ $(($(host_files a) - files_a)) -lt $((n + 128)) ] && [ $(($(host_files b) - files_b)) -lt $((n + 128)) ]
+}
