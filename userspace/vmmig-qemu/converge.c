@@ -4,11 +4,18 @@
 /* Passes that must not have got shorter before a throttle step. */
 #define STUCK_PASSES	3
 /*
- * What page tables recorded is known after the first pass that looked for it,
- * and an event inside that pass still has the numbers from before: the
- * estimate means something from the pass after it on.
+ * What page tables recorded (all, without a ring) is known after the first pass
+ * that looked for it, and an event inside that pass still has the numbers from
+ * before: the estimate means something from the pass after it on.
  */
 #define FIRST_JUDGED	3
+/* With a ring a first pass so short leaves little that it does not tell. */
+#define SHORT_BULK_NS	(NSEC_PER_SEC / 2)
+/*
+ * Scan and hand-over may alone take longer than the limit on a slow host, which
+ * no pass changes. This share of the limit is always left for sending.
+ */
+#define SENDING_SHARE	4
 /* QEMU measures and adjusts once a second; let a step take effect. */
 #define STEP_NS		(3 * NSEC_PER_SEC)
 
@@ -36,20 +43,37 @@ static void converge_learn_rate(struct converge *c,
 		c->rate = s->bytes_rate;
 }
 
+/* Time to send what is left. */
 static int64_t converge_estimate(const struct converge *c,
-				 const struct converge_rules *r,
 				 const struct converge_sample *s)
 {
-	double send = 0;
+	double send;
 
-	if (s->remaining) {
-		if (!c->rate)
-			return INT64_MAX;
-		send = (double)s->remaining * PAGE_BYTES * NSEC_PER_SEC /
-			c->rate;
-	}
-	send += s->scan_ns + r->overhead_ns;
-	return send < 9e18 ? (int64_t)send : INT64_MAX;
+	if (!s->remaining)
+		return 0;
+	if (!c->rate)
+		return INT64_MAX;
+	send = (double)s->remaining * PAGE_BYTES * NSEC_PER_SEC / c->rate;
+	return send < 4e18 ? (int64_t)send : INT64_MAX;
+}
+
+static int64_t converge_room(const struct converge *c,
+			     const struct converge_rules *r)
+{
+	int64_t least = r->limit_ns / SENDING_SHARE;
+	int64_t left = r->limit_ns - c->floor_ns;
+
+	return left > least ? left : least;
+}
+
+static bool converge_can_judge(const struct converge *c,
+			       const struct converge_rules *r,
+			       const struct converge_sample *s)
+{
+	if (!s->iterating)
+		return false;
+	return s->pass >= FIRST_JUDGED ||
+		(r->ring && c->bulk_ns < SHORT_BULK_NS);
 }
 
 static bool converge_is_stuck(struct converge *c,
@@ -92,10 +116,16 @@ enum converge_verdict converge_judge(struct converge *c,
 				     const struct converge_rules *r,
 				     const struct converge_sample *s)
 {
+	int64_t send;
+
 	converge_learn_rate(c, s);
-	c->downtime_ns = converge_estimate(c, r, s);
-	if (s->iterating && s->pass >= FIRST_JUDGED &&
-	    c->downtime_ns <= r->limit_ns)
+	if (s->iterating && !c->bulk_ns)
+		c->bulk_ns = s->elapsed_ns;
+	send = converge_estimate(c, s);
+	c->floor_ns = s->scan_ns + r->overhead_ns;
+	c->downtime_ns = send < INT64_MAX - c->floor_ns ? send + c->floor_ns :
+		INT64_MAX;
+	if (converge_can_judge(c, r, s) && send <= converge_room(c, r))
 		return CONVERGE_STOP;
 	if (r->timeout_ns && s->elapsed_ns >= r->timeout_ns) {
 		c->why = "the time limit has passed";

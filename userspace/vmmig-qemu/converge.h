@@ -11,6 +11,7 @@
  * @overhead_ns: assumed for device state and hand-over
  * @max_passes: give up after so many, 0 for no limit
  * @timeout_ns: give up after that, 0 for no limit
+ * @ring: passes know what the guest wrote from the first on
  * @throttle: slow the vCPUs down if passes do not get shorter
  * @vcpus: number of vCPUs
  */
@@ -19,6 +20,7 @@ struct converge_rules {
 	int64_t overhead_ns;
 	uint32_t max_passes;
 	int64_t timeout_ns;
+	bool ring;
 	bool throttle;
 	unsigned int vcpus;
 };
@@ -58,12 +60,16 @@ enum converge_verdict {
  * struct converge - what is remembered between samples; zero at the start
  * @rate: bytes per second that the link is believed to carry
  * @downtime_ns: estimate of the last sample
+ * @floor_ns: the part of it that no pass can shorten
+ * @bulk_ns: time that the first pass took, 0: it is not over
  * @throttle_mb: dirty limit per vCPU in MB/s, 0: none yet
  * @why: reason to give up
  */
 struct converge {
 	uint64_t rate;
 	int64_t downtime_ns;
+	int64_t floor_ns;
+	int64_t bulk_ns;
 	uint64_t throttle_mb;
 	const char *why;
 	uint32_t pass;

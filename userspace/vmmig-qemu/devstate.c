@@ -81,16 +81,15 @@ int devstate_forward(struct devstate *d, struct peer *peer,
 	return 0;
 }
 
-int devstate_keep(struct devstate *d, const void *data, size_t len,
-		  struct vmmig_error *err)
+void devstate_drain(struct devstate *d)
 {
-	if (d->data.len + len > DEVSTATE_MAX)
-		return vmmig_fail(err, -EFBIG,
-				  "the device state is longer than 1 GiB");
-	if (buf_append(&d->data, data, len))
-		return vmmig_fail(err, -ENOMEM,
-				  "out of memory for the device state");
-	return 0;
+	while (!d->eof && !d->failed) {
+		uint64_t before = d->bytes;
+
+		devstate_read(d, POLLIN);
+		if (d->bytes == before)
+			break;
+	}
 }
 
 static int devstate_write(void *arg, short revents)
@@ -98,9 +97,9 @@ static int devstate_write(void *arg, short revents)
 	struct devstate *d = arg;
 
 	(void)revents;
-	while (d->bytes < d->data.len) {
-		ssize_t n = send(d->fd, d->data.data + d->bytes,
-				 d->data.len - d->bytes, MSG_NOSIGNAL);
+	while (d->done < d->limit) {
+		ssize_t n = send(d->fd, d->data.data + d->done,
+				 d->limit - d->done, MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -111,20 +110,59 @@ static int devstate_write(void *arg, short revents)
 			devstate_fail(d, strerror(errno));
 			return 0;
 		}
-		d->bytes += n;
+		d->done += n;
 	}
-	shutdown(d->fd, SHUT_WR);
-	d->eof = true;
 	loop_del(d->loop, d->fd);
+	d->writing = false;
+	if (d->ending) {
+		shutdown(d->fd, SHUT_WR);
+		d->eof = true;
+	} else if (d->done == d->data.len) {
+		d->data.len = 0;
+		d->done = 0;
+		d->limit = 0;
+	}
 	return 0;
 }
 
-int devstate_feed(struct devstate *d, struct vmmig_error *err)
+static int devstate_kick(struct devstate *d, struct vmmig_error *err)
 {
-	if (loop_add(d->loop, d->fd, POLLOUT, devstate_write, d))
+	/* QEMU's own reason is about to come and says more. */
+	if (d->failed)
+		return 0;
+	if (!d->writing && loop_add(d->loop, d->fd, POLLOUT, devstate_write, d))
 		return vmmig_fail(err, -ENOSPC, "too many descriptors");
+	d->writing = true;
 	devstate_write(d, POLLOUT);
 	return 0;
+}
+
+int devstate_take(struct devstate *d, const void *data, size_t len,
+		  struct vmmig_error *err)
+{
+	if (d->data.len + len > DEVSTATE_MAX)
+		return vmmig_fail(err, -EFBIG,
+				  "the device state is longer than 1 GiB");
+	if (buf_append(&d->data, data, len))
+		return vmmig_fail(err, -ENOMEM,
+				  "out of memory for the device state");
+	d->bytes += len;
+	if (d->held)
+		return 0;
+	d->limit = d->data.len;
+	return devstate_kick(d, err);
+}
+
+void devstate_hold(struct devstate *d)
+{
+	d->held = true;
+}
+
+int devstate_finish(struct devstate *d, struct vmmig_error *err)
+{
+	d->ending = true;
+	d->limit = d->data.len;
+	return devstate_kick(d, err);
 }
 
 void devstate_close(struct devstate *d)

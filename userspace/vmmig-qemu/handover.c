@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From stopping the VM to its running at the destination. Everything here is
- * downtime: all connections exist, nothing is started, nothing sleeps.
+ * From the decision to stop the VM to its running at the destination. All that
+ * is possible is done while it still runs, and nothing sleeps afterwards.
  *
- *	stop; final sync and device state at the same time
- *	confirming scan, so that also what the device state wrote is there
- *	destination loads the device state, "ready"
+ *	QEMU's own migration begins: setup and blocks that are not shared
+ *	QEMU stops the VM, drains its disks and waits: the downtime begins
+ *	final sync and device state at the same time
+ *	confirming scan, so that also what the device state wrote is there,
+ *	while the rest of the state is on its way
+ *	destination loads it as soon as RAM is complete there, "ready"
  *	"commit": from here on this side never resumes the VM by itself
  *	"running"
  */
@@ -18,7 +21,9 @@
 
 #include "migration.h"
 
-#define STOP_MS		30000
+/* QEMU may wait so long for its rest to get small, then for any rest. */
+#define SETTLE_MS	1000
+#define STOP_MS		60000
 #define FINAL_MS	600000
 #define CONFIRM_MS	60000
 #define READY_MS	180000
@@ -45,34 +50,12 @@ static int handover_status(struct migration *m, struct vmmig_error *err)
 	return ret;
 }
 
-static int handover_stop(struct migration *m, struct vmmig_error *err)
-{
-	struct vmmig_error unused;
-	int ret;
-
-	m->step = "stopping the VM";
-	ret = handover_status(m, err);
-	if (ret)
-		return ret;
-	/* What is left is short, and the VM stands still for it. */
-	if (m->o->bandwidth)
-		vmmig_nl_set_rate(m->nl, m->session, 0, &unused);
-	m->t.stop = now_ns();
-	if (m->vm.running) {
-		m->stopped = true;
-		ret = qmp_call_timeout(&m->qmp, "stop", NULL, STOP_MS, NULL,
-				       err);
-		if (ret)
-			return ret;
-	}
-	m->t.stopped = now_ns();
-	return step_done(m->o->fail_at, STEP_STOP, err);
-}
-
 static bool state_is_saved(struct migration *m)
 {
-	return m->state.eof && !strcmp(m->migration, "completed") &&
-		qmp_replied(&m->qmp, m->migrate_id);
+	if (strcmp(m->migration, "completed"))
+		return false;
+	devstate_drain(&m->state);
+	return true;
 }
 
 static bool save_failed(const struct migration *m)
@@ -81,16 +64,43 @@ static bool save_failed(const struct migration *m)
 		!strcmp(m->migration, "cancelled");
 }
 
+/* "ready" may come before our kernel has told that all is confirmed. */
+static bool is_ready(const struct migration *m)
+{
+	return m->load_sent && m->peer.frame.msg &&
+		!strcmp(m->peer.frame.type, "ready");
+}
+
 static bool trouble(struct migration *m)
 {
 	return m->qmp.gone || session_is_broken(m) || save_failed(m) ||
-		peer_has(&m->peer);
+		qmp_refused(&m->qmp, m->migrate_id) ||
+		qmp_refused(&m->qmp, m->continue_id) ||
+		(peer_has(&m->peer) && !is_ready(m));
+}
+
+/* A command that was refused says more than what follows from it. */
+static int take_refusal(struct migration *m, unsigned int *id,
+			struct vmmig_error *err)
+{
+	int ret = 0;
+
+	if (qmp_refused(&m->qmp, *id)) {
+		ret = qmp_take(&m->qmp, *id, NULL, err);
+		*id = 0;
+	}
+	return ret;
 }
 
 static int explain_trouble(struct migration *m, struct vmmig_error *err)
 {
 	struct json_object *info = NULL;
+	int ret = take_refusal(m, &m->migrate_id, err);
 
+	if (!ret)
+		ret = take_refusal(m, &m->continue_id, err);
+	if (ret)
+		return ret;
 	if (m->peer.frame.msg && !strcmp(m->peer.frame.type, "error"))
 		return peer_error(&m->peer, err);
 	if (session_is_broken(m))
@@ -120,6 +130,49 @@ static int explain_trouble(struct migration *m, struct vmmig_error *err)
 	return -ECONNRESET;
 }
 
+static bool is_switched(void *arg)
+{
+	struct migration *m = arg;
+
+	return !strcmp(m->migration, "pre-switchover") || trouble(m);
+}
+
+/* The VM runs on until QEMU has little left and stops it by itself. */
+static int handover_switch(struct migration *m, struct vmmig_error *err)
+{
+	struct json_object *args = json_object_new_object();
+	int ret;
+
+	m->step = "starting QEMU's migration";
+	js_add_str(args, "uri", "fd:" DEVSTATE_FDNAME);
+	snprintf(m->migration, sizeof(m->migration), "asked");
+	m->t.migrate = now_ns();
+	m->stopped = m->vm.running;
+	ret = qmp_send(&m->qmp, "migrate", args, -1, &m->migrate_id, err);
+	if (!ret)
+		ret = step_done(m->o->fail_at, STEP_MIGRATE, err);
+	if (ret)
+		return ret;
+	m->step = "stopping the VM";
+	ret = loop_wait(&m->loop, is_switched, m, deadline_in(SETTLE_MS),
+			"QEMU to stop the VM", err);
+	if (ret == -ETIMEDOUT) {
+		ret = source_switch_now(&m->source, err);
+		if (!ret)
+			ret = loop_wait(&m->loop, is_switched, m,
+					deadline_in(STOP_MS),
+					"QEMU to stop the VM", err);
+	}
+	if (!ret && trouble(m))
+		ret = explain_trouble(m, err);
+	if (ret)
+		return ret;
+	/* A VM that was paused is not stopped again. */
+	if (!m->t.stop)
+		m->t.stop = m->t.stopped;
+	return step_done(m->o->fail_at, STEP_STOP, err);
+}
+
 static bool is_frozen(void *arg)
 {
 	struct migration *m = arg;
@@ -128,48 +181,53 @@ static bool is_frozen(void *arg)
 		m->t.synced = now_ns();
 	if (!m->t.saved && state_is_saved(m))
 		m->t.saved = now_ns();
-	return (m->t.synced && m->t.saved) || trouble(m) ||
-		qmp_refused(&m->qmp, m->migrate_id);
+	return (m->t.synced && m->t.saved) || trouble(m);
 }
 
-static int handover_migrate_reply(struct migration *m, struct vmmig_error *err)
-{
-	int ret;
-
-	if (!m->migrate_id || !qmp_replied(&m->qmp, m->migrate_id))
-		return 0;
-	ret = qmp_take(&m->qmp, m->migrate_id, NULL, err);
-	m->migrate_id = 0;
-	return ret;
-}
-
+/*
+ * vCPUs stand still and the disks are drained. What saving the device state
+ * still writes to RAM is found by the confirming scan.
+ */
 static int handover_freeze(struct migration *m, struct vmmig_error *err)
 {
 	struct json_object *args = json_object_new_object();
+	struct vmmig_error unused;
 	int ret;
 
 	m->step = "final sync and device state";
-	js_add_str(args, "uri", "fd:" DEVSTATE_FDNAME);
-	snprintf(m->migration, sizeof(m->migration), "asked");
-	ret = qmp_send(&m->qmp, "migrate", args, -1, &m->migrate_id, err);
+	js_add_str(args, "state", "pre-switchover");
+	ret = peer_send(&m->peer, "hold", NULL, err);
+	if (!ret)
+		ret = qmp_send(&m->qmp, "migrate-continue", args, -1,
+			       &m->continue_id, err);
+	else
+		json_object_put(args);
 	if (ret)
 		return ret;
+	/* What is left is short, and the VM stands still for it. */
+	if (m->o->bandwidth)
+		vmmig_nl_set_rate(m->nl, m->session, 0, &unused);
 	ret = vmmig_nl_finalize(m->nl, m->session, true, err);
+	if (!ret)
+		ret = loop_wait(&m->loop, is_frozen, m, deadline_in(FINAL_MS),
+				"the final sync and the device state", err);
+	if (!ret && trouble(m))
+		ret = explain_trouble(m, err);
 	if (ret)
 		return ret;
-	ret = loop_wait(&m->loop, is_frozen, m, deadline_in(FINAL_MS),
-			"the final sync and the device state", err);
-	if (ret)
-		return ret;
-	ret = handover_migrate_reply(m, err);
-	if (ret)
-		return ret;
-	if (trouble(m))
-		return explain_trouble(m, err);
 	m->t.frozen = now_ns();
 	m->state_bytes = m->state.bytes;
 	ret = step_done(m->o->fail_at, STEP_FINAL, err);
 	return ret ? ret : step_done(m->o->fail_at, STEP_DEVSTATE, err);
+}
+
+static int send_load(struct migration *m, struct vmmig_error *err)
+{
+	struct json_object *msg = json_object_new_object();
+
+	js_add_int(msg, "size", m->state_bytes);
+	m->load_sent = true;
+	return peer_send(&m->peer, "load", msg, err);
 }
 
 static bool is_done(void *arg)
@@ -185,23 +243,28 @@ static int handover_confirm(struct migration *m, struct vmmig_error *err)
 
 	m->step = "confirming scan";
 	ret = vmmig_nl_finalize(m->nl, m->session, false, err);
+	/*
+	 * The destination waits for the end of its RAM session by itself. The
+	 * hook comes between the two: loading writes to guest RAM already.
+	 */
+	if (!ret && !m->o->hook_stopped)
+		ret = send_load(m, err);
 	if (!ret)
 		ret = loop_wait(&m->loop, is_done, m, deadline_in(CONFIRM_MS),
 				"the confirming scan", err);
 	if (!ret && m->s.state != VMMIG_STATE_DONE)
 		ret = explain_trouble(m, err);
 	m->t.done = now_ns();
-	return ret;
+	return ret ? ret : step_done(m->o->fail_at, STEP_CONFIRM, err);
 }
 
 static int handover_load(struct migration *m, struct vmmig_error *err)
 {
-	struct json_object *msg = json_object_new_object();
-	int ret;
+	int ret = 0;
 
 	m->step = "loading the device state";
-	js_add_int(msg, "size", m->state_bytes);
-	ret = peer_send(&m->peer, "load", msg, err);
+	if (!m->load_sent)
+		ret = send_load(m, err);
 	if (!ret)
 		ret = step_done(m->o->fail_at, STEP_LOAD, err);
 	if (!ret)
@@ -239,16 +302,13 @@ static void hook_environment(struct migration *m)
 static int handover_hook(struct migration *m, struct vmmig_error *err)
 {
 	char *argv[] = { "/bin/sh", "-c", (char *)m->o->hook_stopped, NULL };
-	struct buf out = { 0 };
 	int ret;
 
 	m->step = "hook";
 	hook_environment(m);
-	ret = program_run(argv, &out, 64 << 10, m->o->hook_timeout_s * 1000);
-	if (out.len)
-		fwrite(out.data, 1, out.len, stderr);
-	buf_free(&out);
 	m->t.hook = now_ns();
+	ret = program_run_shown(argv, m->o->hook_timeout_s * 1000);
+	m->t.hook_end = now_ns();
 	if (!ret)
 		return 0;
 	/* A terminal's Ctrl-C ends the hook too. */
@@ -292,19 +352,44 @@ static int handover_commit(struct migration *m, struct vmmig_error *err)
 	return 0;
 }
 
+/*
+ * STOP is said a moment after the vCPUs were stopped. QEMU also counts itself,
+ * from before that to the end of the device state.
+ */
+static void handover_refine(struct migration *m)
+{
+	struct json_object *info = NULL;
+	struct vmmig_error unused;
+	int64_t stop;
+
+	if (!m->vm.running)
+		return;
+	qmp_call(&m->qmp, "query-migrate", NULL, &info, &unused);
+	stop = m->t.saved - js_int(info, "downtime", 0) * NSEC_PER_MSEC;
+	if (stop < m->t.stop && stop > m->t.migrate)
+		m->t.stop = stop;
+	json_object_put(info);
+}
+
 int handover_run(struct migration *m, struct vmmig_error *err)
 {
-	int ret = handover_stop(m, err);
+	int ret;
 
+	m->step = "stopping the VM";
+	ret = handover_status(m, err);
+	if (!ret)
+		ret = handover_switch(m, err);
 	if (!ret)
 		ret = handover_freeze(m, err);
 	if (!ret)
 		ret = handover_confirm(m, err);
-	if (!ret)
-		ret = handover_load(m, err);
 	if (!ret && m->o->hook_stopped)
 		ret = handover_hook(m, err);
 	if (!ret)
+		ret = handover_load(m, err);
+	if (!ret)
 		ret = handover_commit(m, err);
+	if (!ret)
+		handover_refine(m);
 	return ret;
 }

@@ -46,8 +46,15 @@ static void on_qmp_event(void *arg, const char *event, struct json_object *data)
 	struct migration *m = arg;
 
 	/* Earlier migrations of this QEMU are none of our business. */
-	if (!strcmp(event, "MIGRATION") && status && m->migration[0])
-		snprintf(m->migration, sizeof(m->migration), "%s", status);
+	if (!m->migration[0])
+		return;
+	if (!strcmp(event, "STOP") && !m->t.stop)
+		m->t.stop = now_ns();
+	if (strcmp(event, "MIGRATION") || !status)
+		return;
+	snprintf(m->migration, sizeof(m->migration), "%s", status);
+	if (!strcmp(status, "pre-switchover"))
+		m->t.stopped = now_ns();
 }
 
 static int migrate_connect_qemu(struct migration *m, struct vmmig_error *err)
@@ -228,8 +235,7 @@ static int migrate_start_session(struct migration *m, int *socks,
 		struct pollfd none = { .fd = -1 };
 
 		ret = vmmig_nl_send(m->nl, &start, &m->session, err);
-		if ((ret != -EAGAIN && ret != -EINVAL) ||
-		    !m->source.dirty_limit || now_ns() > deadline ||
+		if (ret != -EAGAIN || !m->source.dirty_limit || now_ns() > deadline ||
 		    m->loop.signo)
 			break;
 		poll(&none, 1, 10);
@@ -303,6 +309,7 @@ static int migrate_steps(struct migration *m, struct vmmig_error *err)
 	ret = migrate_connect(m, err);
 	if (ret)
 		return ret;
+	m->rules.ring = m->s.tracking == VMMIG_TRACKING_RING;
 	m->rules.throttle = m->o->auto_converge && m->source.dirty_limit;
 	if (m->o->auto_converge && !m->rules.throttle)
 		progress_step(m, "--auto-converge needs a VM with a dirty ring, it has no effect");
@@ -380,7 +387,7 @@ static int migrate_code(struct migration *m, int ret, struct vmmig_error *err)
 		return EXIT_STUCK;
 	}
 	if (m->stopped) {
-		fprintf(stderr, "vmmig-qemu: the VM is stopped at the source; look at it with query-status at %s, and resume it with 'cont'\n",
+		fprintf(stderr, "vmmig-qemu: the VM is stopped at the source; look at it with query-status at %s, and resume it with 'cont', after 'migrate_cancel' if that is refused\n",
 			m->o->qmp);
 		return EXIT_STUCK;
 	}

@@ -29,14 +29,16 @@ struct timing {
 	int64_t checked;
 	int64_t prepared;	/* the destination's QEMU waits */
 	int64_t connected;	/* the session exists */
-	int64_t stop;		/* 'stop' was sent, the downtime begins */
-	int64_t stopped;
+	int64_t migrate;	/* QEMU's migration was started */
+	int64_t stop;		/* vCPUs stand still, the downtime begins */
+	int64_t stopped;	/* disks are drained too */
 	int64_t synced;		/* final sync over */
 	int64_t saved;		/* device state complete */
 	int64_t frozen;		/* both of them */
 	int64_t done;		/* confirmed */
 	int64_t ready;		/* loaded at the destination */
 	int64_t hook;		/* --hook-stopped was run */
+	int64_t hook_end;
 	int64_t commit;
 	int64_t running;	/* the destination said so */
 	int64_t end;
@@ -49,7 +51,9 @@ struct timing {
  * @s: what the session said last; @s_changed since it was looked at
  * @migration: status of QEMU's own migration, from its events
  * @migrate_id: number of the 'migrate' command, 0: not sent
- * @stopped: we have stopped the VM
+ * @continue_id: number of the 'migrate-continue' command, 0: not sent
+ * @load_sent: the destination knows all of the device state
+ * @stopped: the VM ran, and is stopped or may be at any moment
  * @committed: 'commit' may have been received: never resume
  * @refused: a check said no
  * @removed: the destination has said that it removed its part
@@ -74,6 +78,8 @@ struct migration {
 	bool s_changed;
 	char migration[32];
 	unsigned int migrate_id;
+	unsigned int continue_id;
+	bool load_sent;
 	bool stopped;
 	bool committed;
 	bool refused;

@@ -126,7 +126,5 @@ int order_make(struct migration *m, bool check, struct vmmig_error *err)
 	p->log = copy(o->dest_log);
 	p->fail_at = copy(o->dest_fail_at);
 	p->commit_timeout_ms = COMMIT_TIMEOUT_MS;
-	if (o->hook_stopped)
-		p->commit_timeout_ms += o->hook_timeout_s * 1000;
 	return vmmig_token_make(p->token, err);
 }

@@ -8,7 +8,7 @@
 #include "util.h"
 
 /* Changes when an older program on the other host would misunderstand. */
-#define PLAN_PROTOCOL	1
+#define PLAN_PROTOCOL	2
 
 #define PLAN_ARGS_MAX	4096
 

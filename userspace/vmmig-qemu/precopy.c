@@ -76,14 +76,12 @@ static void precopy_sample(const struct migration *m, struct converge_sample *c)
 
 static void precopy_warn(struct migration *m)
 {
-	int64_t floor = m->s.stats.scan_ns + m->rules.overhead_ns;
-
 	if (m->warned || m->s.state != VMMIG_STATE_ITERATING ||
-	    floor <= m->rules.limit_ns)
+	    m->converge.floor_ns <= m->rules.limit_ns)
 		return;
 	m->warned = true;
-	progress_step(m, "scanning all RAM takes %.0f ms, so %lld ms of downtime cannot be reached; raise --downtime-limit or give --timeout",
-		      m->s.stats.scan_ns / 1e6,
+	progress_step(m, "scanning all RAM and handing over will take about %lld ms, longer than the limit of %lld ms; more passes do not change that",
+		      (long long)(m->converge.floor_ns / NSEC_PER_MSEC),
 		      (long long)(m->rules.limit_ns / NSEC_PER_MSEC));
 }
 

@@ -22,16 +22,40 @@ static bool session_failed(const struct receiver *r)
 		r->s.state != VMMIG_STATE_COMPLETE;
 }
 
+static bool load_failed(const struct receiver *r)
+{
+	return !strcmp(r->migration, "failed");
+}
+
 /* Something that ends the migration, apart from the source. */
 bool receive_is_broken(const struct receiver *r)
 {
-	return r->target.ended || r->target.qmp.gone || session_failed(r);
+	return r->target.ended || r->target.qmp.gone || session_failed(r) ||
+		load_failed(r);
+}
+
+/* Newer versions of QEMU tell the reason here, all of them in their log. */
+static int explain_load(struct receiver *r, struct vmmig_error *err)
+{
+	char *words = target_last_words(&r->target);
+	struct json_object *info = NULL;
+	const char *desc;
+
+	qmp_call(&r->target.qmp, "query-migrate", NULL, &info, err);
+	desc = js_str(info, "error-desc");
+	vmmig_fail(err, 0, "QEMU could not load the device state: %s%s%s",
+		   desc ? desc : "", desc && *words ? "; " : "", words);
+	json_object_put(info);
+	free(words);
+	return -EIO;
 }
 
 int receive_explain(struct receiver *r, struct vmmig_error *err)
 {
 	if (r->target.ended || r->target.qmp.gone)
 		return target_explain(&r->target, err);
+	if (load_failed(r))
+		return explain_load(r, err);
 	return vmmig_fail(err, -EIO, "the RAM session %s: %s",
 			  vmmig_state_name(r->s.state), r->s.reason);
 }

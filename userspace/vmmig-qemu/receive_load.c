@@ -6,10 +6,13 @@
 
 #include "receiver.h"
 
-#define COMPLETE_MS	30000
+#define COMPLETE_MS	120000
 #define LOAD_MS		120000
 
-/* Device state comes in parts, "load" follows when RAM is complete there. */
+/*
+ * Device state comes in parts, before "hold" for QEMU to read at once, after it
+ * for the time when RAM is complete. "load" says that there is no more.
+ */
 int receive_state(struct receiver *r, struct vmmig_error *err)
 {
 	for (;;) {
@@ -22,18 +25,24 @@ int receive_state(struct receiver *r, struct vmmig_error *err)
 			int64_t size = js_int(f->msg, "size", -1);
 
 			peer_next(&r->peer);
-			if (size == (int64_t)r->state.data.len)
+			if (size == (int64_t)r->state.bytes)
 				return 0;
 			return vmmig_fail(err, -EBADMSG,
-					  "the device state has %zu bytes, the source sent %lld",
-					  r->state.data.len, (long long)size);
+					  "the device state has %llu bytes, the source sent %lld",
+					  (unsigned long long)r->state.bytes,
+					  (long long)size);
 		}
-		if (strcmp(f->type, "state"))
+		if (!strcmp(f->type, "hold")) {
+			devstate_hold(&r->state);
+		} else if (!strcmp(f->type, "state")) {
+			ret = devstate_take(&r->state, f->blob, f->blob_len,
+					    err);
+			if (ret)
+				return ret;
+		} else {
 			return vmmig_fail(err, -EBADMSG,
 					  "unexpected order '%.40s'", f->type);
-		ret = devstate_keep(&r->state, f->blob, f->blob_len, err);
-		if (ret)
-			return ret;
+		}
 		peer_next(&r->peer);
 	}
 }
@@ -50,25 +59,8 @@ static bool load_is_over(void *arg)
 {
 	struct receiver *r = arg;
 
-	return !strcmp(r->migration, "completed") ||
-		!strcmp(r->migration, "failed") || receive_is_broken(r) ||
+	return !strcmp(r->migration, "completed") || receive_is_broken(r) ||
 		r->peer.gone;
-}
-
-/* Newer versions of QEMU tell the reason here, all of them in their log. */
-static int explain_load(struct receiver *r, struct vmmig_error *err)
-{
-	char *words = target_last_words(&r->target);
-	struct json_object *info = NULL;
-	const char *desc;
-
-	qmp_call(&r->target.qmp, "query-migrate", NULL, &info, err);
-	desc = js_str(info, "error-desc");
-	vmmig_fail(err, 0, "QEMU could not load the device state: %s%s%s",
-		   desc ? desc : "", desc && *words ? "; " : "", words);
-	json_object_put(info);
-	free(words);
-	return -EIO;
 }
 
 int receive_load(struct receiver *r, struct vmmig_error *err)
@@ -89,7 +81,7 @@ int receive_load(struct receiver *r, struct vmmig_error *err)
 	if (ret)
 		return ret;
 	complete = now_ns();
-	ret = devstate_feed(&r->state, err);
+	ret = devstate_finish(&r->state, err);
 	if (!ret)
 		ret = loop_wait(&r->loop, load_is_over, r, deadline_in(LOAD_MS),
 				"QEMU to load the device state", err);
@@ -97,12 +89,10 @@ int receive_load(struct receiver *r, struct vmmig_error *err)
 		return ret;
 	if (receive_is_broken(r))
 		return receive_explain(r, err);
-	if (r->peer.gone && strcmp(r->migration, "completed")) {
+	if (strcmp(r->migration, "completed")) {
 		*err = r->peer.why;
 		return -ECONNRESET;
 	}
-	if (strcmp(r->migration, "completed"))
-		return explain_load(r, err);
 	ret = step_done(r->plan.fail_at, STEP_LOAD, err);
 	if (ret)
 		return ret;
@@ -139,15 +129,15 @@ static void announce(struct receiver *r)
 
 	js_add_int(args, "initial", 50);
 	js_add_int(args, "max", 550);
-	js_add_int(args, "rounds", 5);
+	js_add_int(args, "rounds", ANNOUNCE_ROUNDS);
 	js_add_int(args, "step", 100);
 	qmp_call(&r->target.qmp, "announce-self", args, NULL, &err);
 }
 
 int receive_resume(struct receiver *r, bool run, struct vmmig_error *err)
 {
-	struct json_object *msg, *args;
 	struct vmmig_error unused;
+	struct json_object *msg;
 	int64_t start = now_ns();
 	int ret;
 
@@ -165,8 +155,6 @@ int receive_resume(struct receiver *r, bool run, struct vmmig_error *err)
 	ret = peer_send(&r->peer, "running", msg, err);
 	if (run)
 		announce(r);
-	args = json_object_new_object();
-	js_add_int(args, "announce-rounds", 5);
-	qmp_call(&r->target.qmp, "migrate-set-parameters", args, NULL, &unused);
+	receive_set_migration(r, false, &unused);
 	return ret;
 }

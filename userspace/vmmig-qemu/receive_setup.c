@@ -58,38 +58,48 @@ int receive_checks(struct receiver *r, struct vmmig_error *err)
 	return refused ? vmmig_fail(err, -EPERM, "refused by the checks") : 0;
 }
 
-static struct json_object *set_capability(const char *name, bool on)
-{
-	struct json_object *o = json_object_new_object();
-
-	js_add_str(o, "capability", name);
-	js_add_bool(o, "state", on);
-	return o;
-}
-
 /*
  * late-block-activate: the disks belong to the source until "cont" here.
  * No announcement on load: the VM may still go back.
  */
-static int receive_prepare_qemu(struct receiver *r, struct vmmig_error *err)
+static const char * const incoming_caps[] = {
+	"x-ignore-shared", "events", "late-block-activate",
+};
+
+int receive_set_migration(struct receiver *r, bool ours,
+			  struct vmmig_error *err)
 {
 	struct json_object *args = json_object_new_object();
 	struct json_object *caps = json_object_new_array();
+	int ret;
+
+	for (size_t i = 0; i < ARRAY_SIZE(incoming_caps); i++) {
+		struct json_object *o = json_object_new_object();
+
+		js_add_str(o, "capability", incoming_caps[i]);
+		js_add_bool(o, "state", ours);
+		json_object_array_add(caps, o);
+	}
+	json_object_object_add(args, "capabilities", caps);
+	ret = qmp_call(&r->target.qmp, "migrate-set-capabilities", args, NULL,
+		       err);
+	if (ret)
+		return ret;
+	args = json_object_new_object();
+	js_add_int(args, "announce-rounds", ours ? 0 : ANNOUNCE_ROUNDS);
+	return qmp_call(&r->target.qmp, "migrate-set-parameters", args, NULL,
+			err);
+}
+
+static int receive_prepare_qemu(struct receiver *r, struct vmmig_error *err)
+{
 	struct qmp *q = &r->target.qmp;
+	struct json_object *args;
 	int ret;
 
 	q->event = on_qmp_event;
 	q->event_arg = r;
-	json_object_array_add(caps, set_capability("x-ignore-shared", true));
-	json_object_array_add(caps, set_capability("events", true));
-	json_object_array_add(caps, set_capability("late-block-activate", true));
-	json_object_object_add(args, "capabilities", caps);
-	ret = qmp_call(q, "migrate-set-capabilities", args, NULL, err);
-	if (ret)
-		return ret;
-	args = json_object_new_object();
-	js_add_int(args, "announce-rounds", 0);
-	ret = qmp_call(q, "migrate-set-parameters", args, NULL, err);
+	ret = receive_set_migration(r, true, err);
 	if (ret)
 		return ret;
 	ret = devstate_open(&r->state, &r->loop, q, err);

@@ -7,6 +7,9 @@
 #include "step.h"
 #include "target.h"
 
+/* QEMU's default. */
+#define ANNOUNCE_ROUNDS	5
+
 /**
  * struct receiver - one migration at the destination
  * @session: number of the kernel's session, 0 if there is none
@@ -42,6 +45,9 @@ int receive_order(struct receiver *r, int64_t deadline,
 /* receive_setup.c: up to a running session */
 int receive_checks(struct receiver *r, struct vmmig_error *err);
 int receive_setup(struct receiver *r, struct vmmig_error *err);
+/* How the new QEMU migrates: as we need it, or as it comes by default. */
+int receive_set_migration(struct receiver *r, bool ours,
+			  struct vmmig_error *err);
 
 /* receive_load.c: from the device state to the running VM */
 int receive_state(struct receiver *r, struct vmmig_error *err);

@@ -23,11 +23,12 @@ static int64_t us(int64_t from, int64_t to)
 
 /**
  * struct durations - in microseconds, -1: not known
- * @downtime: from 'stop' to the destination's answer, without the hook
- * @transfer: of "load" and "ready", beside what the destination measured
+ * @qemu: QEMU's setup and its blocks that are not shared, the VM runs
+ * @downtime: from the stop to the destination's answer, without the hook
+ * @transfer: of the state's rest and "ready", beside the loading
  */
 struct durations {
-	int64_t total, setup, precopy, downtime;
+	int64_t total, setup, precopy, qemu, downtime;
 	int64_t stop, sync, scan, send, save, confirm, transfer, wait, load;
 	int64_t commit, hook;
 };
@@ -40,6 +41,7 @@ static void durations_fill(const struct migration *m, struct durations *d)
 	d->total = us(t->start, t->end);
 	d->setup = us(t->start, t->connected);
 	d->precopy = us(t->connected, t->stop);
+	d->qemu = us(t->migrate, t->stop);
 	d->stop = us(t->stop, t->stopped);
 	d->sync = us(t->stopped, t->synced);
 	d->scan = t->synced ? (int64_t)s->final_scan_ns / NSEC_PER_USEC : -1;
@@ -49,10 +51,13 @@ static void durations_fill(const struct migration *m, struct durations *d)
 	d->confirm = us(t->frozen, t->done);
 	d->wait = t->ready ? m->wait_us : -1;
 	d->load = t->ready ? m->load_us : -1;
-	d->transfer = t->ready ? us(t->done, t->ready) - m->wait_us -
-		m->load_us : -1;
+	d->transfer = t->ready ? us(t->hook_end ? t->hook_end : t->done,
+				    t->ready) - m->load_us : -1;
+	/* "ready" may overtake our own kernel's event. */
+	if (t->ready && d->transfer < 0)
+		d->transfer = 0;
 	d->commit = us(t->commit, t->running);
-	d->hook = t->hook ? us(t->ready, t->hook) : 0;
+	d->hook = t->hook ? us(t->hook, t->hook_end) : 0;
 	d->downtime = us(t->stop, t->running);
 	if (d->downtime >= 0)
 		d->downtime -= d->hook;
@@ -80,6 +85,7 @@ static void report_json(const struct migration *m, int code, const char *error,
 	js_add_int(us, "total", d->total);
 	js_add_int(us, "setup", d->setup);
 	js_add_int(us, "precopy", d->precopy);
+	js_add_int(us, "qemu-setup", d->qemu);
 	js_add_int(us, "downtime", d->downtime);
 	js_add_int(us, "stop", d->stop);
 	js_add_int(us, "final-sync", d->sync);
@@ -120,7 +126,7 @@ static void report_json(const struct migration *m, int code, const char *error,
 static void print_ms(const char *what, int64_t value)
 {
 	if (value >= 0)
-		printf("  %-26s %10.3f ms\n", what, value / 1e3);
+		printf("  %-27s %10.3f ms\n", what, value / 1e3);
 }
 
 static void report_text(const struct migration *m, const struct durations *d)
@@ -133,15 +139,17 @@ static void report_text(const struct migration *m, const struct durations *d)
 	       m->vm.running ? "running" : "paused", m->o->dest);
 	printf("Total %.3f s: setup %.3f s, pre-copy %.3f s, downtime %.3f ms\n",
 	       d->total / 1e6, d->setup / 1e6, seconds, d->downtime / 1e3);
+	print_ms("QEMU's setup, still running", d->qemu);
 	print_ms("stop", d->stop);
 	print_ms("final sync", d->sync);
 	print_ms("  scan", d->scan);
 	print_ms("  sending", d->send);
 	print_ms("device state, saving", d->save);
 	print_ms("confirming scan", d->confirm);
-	print_ms("device state, handing over", d->transfer + d->wait);
+	print_ms("device state, handing over", d->transfer);
 	print_ms("device state, loading", d->load);
 	print_ms("commit and resume", d->commit);
+	print_ms("  QEMU's cont", m->cont_us);
 	printf("RAM: %u passes, %llu pages sent, %llu zero, %llu in the final sync, %llu in the confirming scan\n",
 	       s->pass, (unsigned long long)s->pages_data,
 	       (unsigned long long)s->pages_zero,

@@ -4,6 +4,7 @@
  * destination: it cannot run its copy without a "commit".
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +34,6 @@ static void rollback_migration(struct migration *m)
 	struct vmmig_error err;
 	char *status;
 
-	/* It must not block on us: nobody reads its stream from here on. */
-	devstate_close(&m->state);
 	if (!m->migration[0] || migration_is_over(m))
 		return;
 	status = vm_migration_status(&m->qmp, NULL);
@@ -48,6 +47,24 @@ static void rollback_migration(struct migration *m)
 		complain(&err);
 }
 
+/* QEMU says that its migration is over a moment before it leaves the state. */
+static char *rollback_status(struct migration *m)
+{
+	int64_t deadline = deadline_in(CANCEL_MS);
+	char *status = vm_status(&m->qmp);
+
+	while (status && !strcmp(status, "finish-migrate") &&
+	       now_ns() < deadline) {
+		struct pollfd none = { .fd = -1 };
+
+		poll(&none, 1, 10);
+		free(status);
+		status = vm_status(&m->qmp);
+	}
+	return status;
+}
+
+/* After a cancelled migration QEMU has resumed the VM already. */
 static bool rollback_resume(struct migration *m)
 {
 	struct vmmig_error err = { "" };
@@ -56,12 +73,19 @@ static bool rollback_resume(struct migration *m)
 
 	if (!m->stopped)
 		return true;
-	if (qmp_call_timeout(&m->qmp, "cont", NULL, 30000, NULL, &err)) {
-		complain(&err);
-		return false;
-	}
-	status = vm_status(&m->qmp);
+	status = rollback_status(m);
 	running = status && !strcmp(status, "running");
+	if (!running) {
+		if (qmp_call_timeout(&m->qmp, "cont", NULL, 30000, NULL,
+				     &err)) {
+			complain(&err);
+			free(status);
+			return false;
+		}
+		free(status);
+		status = vm_status(&m->qmp);
+		running = status && !strcmp(status, "running");
+	}
 	if (!running)
 		fprintf(stderr, "vmmig-qemu: while rolling back: the VM is in state '%s'\n",
 			status ? status : "?");
@@ -120,6 +144,7 @@ bool rollback_run(struct migration *m)
 			complain(&err);
 	}
 	rollback_migration(m);
+	devstate_close(&m->state);
 	as_before = rollback_resume(m);
 	if (m->source.vm && !m->qmp.gone && source_restore(&m->source, &err))
 		complain(&err);

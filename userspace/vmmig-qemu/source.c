@@ -11,16 +11,33 @@
 #define UNLIMITED_MB	1000000000LL
 /* QEMU divides by ten and multiplies by times; stay far from the edges. */
 #define UNLIMITED_BYTES	(1LL << 44)
+/*
+ * QEMU switches over when it could send the rest within that. Its rest is some
+ * MiB of video memory at most and shall go while the VM runs.
+ */
+#define SWITCH_MS	10
+/* QEMU's own limit of it: switch over whatever is left. */
+#define SWITCH_ANY_MS	2000000
 #define QUIT_MS		10000
 
-/* Of the capabilities that are on, these do not disturb the stream. */
-static const char * const kept_caps[] = {
-	"x-ignore-shared", "events", "late-block-activate", "validate-uuid",
-	"dirty-bitmaps",
+/* What the stream needs. */
+static const char * const needed_caps[] = {
+	"x-ignore-shared", "events", "pause-before-switchover",
 };
 
-/* Parameters that slow the stream down, as they are while it runs. */
-static const char * const params[] = { "max-bandwidth" };
+/* Of the capabilities that are on, these do not disturb it. */
+static const char * const kept_caps[] = {
+	"late-block-activate", "validate-uuid", "dirty-bitmaps",
+};
+
+/* Parameters of the stream, as they are while it runs. */
+static const struct {
+	const char *name;
+	int64_t value;
+} params[] = {
+	{ "max-bandwidth", UNLIMITED_BYTES },
+	{ "downtime-limit", SWITCH_MS },
+};
 
 void source_init(struct source *s, struct vm *vm)
 {
@@ -39,8 +56,9 @@ static struct json_object *cap_new(const char *name, bool on)
 
 static bool cap_wanted(const char *name, bool on)
 {
-	if (!strcmp(name, "x-ignore-shared") || !strcmp(name, "events"))
-		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(needed_caps); i++)
+		if (!strcmp(name, needed_caps[i]))
+			return true;
 	for (size_t i = 0; i < ARRAY_SIZE(kept_caps); i++)
 		if (!strcmp(name, kept_caps[i]))
 			return on;
@@ -103,12 +121,12 @@ static int source_change_params(struct source *s, struct vmmig_error *err)
 	want = json_object_new_object();
 	old = json_object_new_object();
 	for (size_t i = 0; i < ARRAY_SIZE(params); i++) {
-		int64_t value = js_int(all, params[i], -1);
+		int64_t value = js_int(all, params[i].name, -1);
 
 		if (value < 0)
 			continue;
-		js_add_int(old, params[i], value);
-		js_add_int(want, params[i], UNLIMITED_BYTES);
+		js_add_int(old, params[i].name, value);
+		js_add_int(want, params[i].name, params[i].value);
 	}
 	json_object_put(all);
 	ret = qmp_call(s->vm->qmp, "migrate-set-parameters", want, NULL, err);
@@ -124,6 +142,14 @@ int source_prepare(struct source *s, struct vmmig_error *err)
 	int ret = source_change_caps(s, err);
 
 	return ret ? ret : source_change_params(s, err);
+}
+
+int source_switch_now(struct source *s, struct vmmig_error *err)
+{
+	struct json_object *args = json_object_new_object();
+
+	js_add_int(args, "downtime-limit", SWITCH_ANY_MS);
+	return qmp_call(s->vm->qmp, "migrate-set-parameters", args, NULL, err);
 }
 
 int source_set_dirty_limit(struct source *s, uint64_t mb,

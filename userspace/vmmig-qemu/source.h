@@ -21,6 +21,8 @@ struct source {
 void source_init(struct source *s, struct vm *vm);
 /* Capabilities and parameters for a stream of device state only. */
 int source_prepare(struct source *s, struct vmmig_error *err);
+/* The stream does not get shorter by itself: QEMU shall stop the VM anyway. */
+int source_switch_now(struct source *s, struct vmmig_error *err);
 /* Dirty logging on; @mb 0: without slowing anybody down. MB/s per vCPU. */
 int source_set_dirty_limit(struct source *s, uint64_t mb,
 			   struct vmmig_error *err);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -227,7 +228,7 @@ int fd_set_cloexec(int fd, bool on)
 	return fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) < 0 ? -errno : 0;
 }
 
-static void child_exec(char *const argv[], int out)
+static void child_exec(char *const argv[], int out, bool shown)
 {
 	int null = open("/dev/null", O_RDWR);
 	sigset_t none;
@@ -236,16 +237,53 @@ static void child_exec(char *const argv[], int out)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 ||
-	    dup2(null, 2) < 0)
+	    (!shown && dup2(null, 2) < 0))
 		_exit(127);
 	execvp(argv[0], argv);
 	_exit(127);
 }
 
+static int child_end(pid_t pid, int ret)
+{
+	int status;
+
+	if (ret)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (ret)
+		return ret;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -ECHILD;
+}
+
+int program_run_shown(char *const argv[], int timeout_ms)
+{
+	struct pollfd p = { .events = POLLIN };
+	int64_t deadline = deadline_in(timeout_ms), left;
+	int ret = 0;
+	pid_t pid;
+
+	fflush(stderr);
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		child_exec(argv, STDERR_FILENO, true);
+	p.fd = syscall(SYS_pidfd_open, pid, 0);
+	if (p.fd < 0)
+		return child_end(pid, -errno);
+	do {
+		left = (deadline - now_ns()) / NSEC_PER_MSEC;
+		ret = left > 0 ? poll(&p, 1, left) : 0;
+	} while (ret < 0 && errno == EINTR);
+	close(p.fd);
+	return child_end(pid, ret > 0 ? 0 : -ETIMEDOUT);
+}
+
 int program_run(char *const argv[], struct buf *out, size_t max, int timeout_ms)
 {
 	int64_t deadline = deadline_in(timeout_ms);
-	int fds[2], status, ret = 0;
+	int fds[2], ret = 0;
 	char data[4096];
 	pid_t pid;
 
@@ -259,7 +297,7 @@ int program_run(char *const argv[], struct buf *out, size_t max, int timeout_ms)
 		return ret;
 	}
 	if (!pid)
-		child_exec(argv, fds[1]);
+		child_exec(argv, fds[1], false);
 	close(fds[1]);
 	for (;;) {
 		struct pollfd p = { .fd = fds[0], .events = POLLIN };
@@ -279,11 +317,5 @@ int program_run(char *const argv[], struct buf *out, size_t max, int timeout_ms)
 			buf_append(out, data, n);
 	}
 	close(fds[0]);
-	if (ret)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (ret)
-		return ret;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -ECHILD;
+	return child_end(pid, ret);
 }

@@ -69,5 +69,7 @@ int fd_set_cloexec(int fd, bool on);
  * exit status, or a negative errno (-ETIMEDOUT: it was killed).
  */
 int program_run(char *const argv[], struct buf *out, size_t max, int timeout_ms);
+/* The same, but all its output goes to our standard error as it comes. */
+int program_run_shown(char *const argv[], int timeout_ms);
 
 #endif /* UTIL_H */

@@ -52,6 +52,35 @@ static void test_stop(void)
 	s.scan_ns = 100 * MSEC;
 	ok(converge_judge(&c, &rules, &s) == CONVERGE_GO_ON,
 	   "the scan counts");
+	s.scan_ns = 2 * SEC;
+	ok(converge_judge(&c, &rules, &s) == CONVERGE_GO_ON,
+	   "a scan above the limit leaves a quarter of it for sending");
+	s = sample(6 * SEC, 6, 7);
+	s.scan_ns = 2 * SEC;
+	ok(converge_judge(&c, &rules, &s) == CONVERGE_STOP &&
+	   c.downtime_ns > 2 * SEC,
+	   "but does not keep the VM from being stopped");
+}
+
+static void test_idle(void)
+{
+	struct converge_rules r = rules;
+	struct converge c = { 0 };
+	struct converge_sample s = sample(SEC / 5, 1, 0);
+
+	s.iterating = true;
+	ok(converge_judge(&c, &r, &s) == CONVERGE_GO_ON,
+	   "without a ring the first pass tells nothing");
+	memset(&c, 0, sizeof(c));
+	r.ring = true;
+	ok(converge_judge(&c, &r, &s) == CONVERGE_STOP,
+	   "with a ring a short first pass is enough");
+	memset(&c, 0, sizeof(c));
+	s.elapsed_ns = 10 * SEC;
+	ok(converge_judge(&c, &r, &s) == CONVERGE_GO_ON,
+	   "after a long one there may be writes that it does not know");
+	s = sample(11 * SEC, 3, 0);
+	ok(converge_judge(&c, &r, &s) == CONVERGE_STOP, "later passes do");
 }
 
 static void test_rate(void)
@@ -134,6 +163,7 @@ static void test_throttle(void)
 int main(void)
 {
 	test_stop();
+	test_idle();
 	test_rate();
 	test_limits();
 	test_throttle();
