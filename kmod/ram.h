@@ -6,6 +6,7 @@
 #include <linux/bitmap.h>
 #include <linux/fs.h>
 #include <linux/pagemap.h>
+#include <linux/sizes.h>
 
 #include <uapi/linux/vmmig.h>
 
@@ -20,7 +21,7 @@ struct netlink_ext_ack;
 #define VMMIG_CHUNK_WORDS	BITS_TO_LONGS(VMMIG_CHUNK_PAGES)
 
 /* 4 TiB; the bitmaps of one block stay far below what vmalloc() gives. */
-#define VMMIG_MAX_PAGES		(1UL << 30)
+#define VMMIG_MAX_PAGES		(SZ_4G / 4)
 
 /**
  * struct vmmig_block - one RAM block of a VM

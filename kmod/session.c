@@ -503,7 +503,8 @@ int vmmig_session_start(struct vmmig_session *s,
 	int err;
 
 	if (!atomic_add_unless(&nr_running, 1, MAX_RUNNING)) {
-		NL_SET_ERR_MSG(extack, "too many sessions run on this host; wait until one has ended");
+		NL_SET_ERR_MSG(extack,
+			       "too many sessions run on this host; wait until one has ended");
 		return -EUSERS;
 	}
 	/* Sessions that run keep the module; unloading is refused. */

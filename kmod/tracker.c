@@ -231,8 +231,7 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 	 * as more entries protected than dirty pages can have; a page that was
 	 * first written between the two steps does too, rarely.
 	 */
-	after = vmmig_block_scannable(block, &nr_maps, who,
-				       sizeof(who));
+	after = vmmig_block_scannable(block, &nr_maps, who, sizeof(who));
 	if (after == VMMIG_SCAN_BLOCKED) {
 		vmmig_block_mark_written(block, first, nr);
 		goto unscannable;

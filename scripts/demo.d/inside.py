@@ -241,6 +241,7 @@ def one_move(result, n, source, target):
     before = json.loads(peer("status"))
     try:
         migrate(move, f"move{n}", source, target)
+        tell("live", f"the VM runs on {target}: verifying all its memory")
         gone = source_gone(source)
         # What came before the VM stopped is older than this
         at_end = json.loads(peer("status"))
