@@ -330,15 +330,20 @@ void vmmig_destination_run(struct vmmig_session *s)
  * vmmig_destination_say_cancelled - tell the source about a cancelled session
  * @s: the session
  *
- * Its streams are blocked in receiving, so this goes around them.
+ * Its streams are blocked in receiving, so this goes around them. Each one is
+ * told: the source must not see the end of one before the reason on another.
  *
  * Context: Process context, may sleep.
  */
 void vmmig_destination_say_cancelled(struct vmmig_session *s)
 {
+	unsigned int i;
+
 	vmmig_session_fail(s, -ECANCELED, "cancelled by request");
 	mutex_lock(&s->sock_lock);
-	if (s->streams[0].sock)
-		vmmig_stream_send_error(&s->streams[0]);
+	for (i = 0; i < s->nr_streams; i++) {
+		if (s->streams[i].sock)
+			vmmig_stream_send_error(&s->streams[i]);
+	}
 	mutex_unlock(&s->sock_lock);
 }

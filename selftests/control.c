@@ -253,7 +253,7 @@ static void on_listed(const struct vmmig_session *s, void *arg)
 	l->last = s->id;
 }
 
-TEST_F(control, list_keeps_the_last_32)
+TEST_F(control, list_keeps_the_last_128)
 {
 	struct list l = { .sorted = true };
 	struct move m;
@@ -262,13 +262,13 @@ TEST_F(control, list_keeps_the_last_32)
 	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
 	ASSERT_EQ(0, move_init(&m));
 	move_block(&m, "ram", PAGE);
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 70; i++) {
 		ASSERT_EQ(0, move_begin(&m)) TH_LOG("%s", m.err.text);
 		ASSERT_EQ(0, move_end(&m)) TH_LOG("%s", m.err.text);
 	}
 	ASSERT_EQ(0, vmmig_nl_dump(m.nl, on_listed, &l, &m.err));
-	EXPECT_EQ(34, l.nr);
-	EXPECT_EQ(32, l.ended);
+	EXPECT_EQ(130, l.nr);
+	EXPECT_EQ(128, l.ended);
 	EXPECT_TRUE(l.sorted);
 	move_free(&m);
 	/* The one that runs is still there */
