@@ -100,7 +100,7 @@ migrate() {
 		return "$rc"
 	fi
 	have=$(on "$from" cat /run/compared) || { echo "RAM was not compared"; return 1; }
-	echo "RAM equal ($have MiB); downtime $(($(field downtime "$REPORT") / 1000)) ms, total $(($(field total "$REPORT") / 1000)) ms," \
+	echo "RAM equal, byte by byte (${have//$'\n'/, } bytes); downtime $(($(field downtime "$REPORT") / 1000)) ms, total $(($(field total "$REPORT") / 1000)) ms," \
 		"passes $(field passes "$REPORT"), pages $(field pages-data "$REPORT"), tracking $(field tracking "$REPORT")," \
 		"seen from outside: $(field tcp_gap_ms "$(vm peer status)") ms with the comparison"
 }
