@@ -216,7 +216,8 @@ TEST_F(control, events_tell_every_state_in_order)
 	/* And the figures stay */
 	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(0, move_get(m, seen.id[i], &s));
-		EXPECT_EQ(RAM / PAGE, s.stats.pages_data);
+		/* Some go twice: a reference that is left looks like DMA */
+		EXPECT_LE(RAM / PAGE, s.stats.pages_data);
 		EXPECT_EQ(RAM / PAGE, s.stats.ram_pages);
 		EXPECT_LT(RAM, s.stats.bytes);
 		EXPECT_LT(0, s.stats.elapsed_ns);
