@@ -38,6 +38,22 @@ microvm_refused() {
 	stop_guest >/dev/null 2>&1
 }
 
+# Debian's QEMU 10.0 has more entries in virtio-serial's queues than 11.1 loads
+# ("vring.num 1024 exceeds allocated max 128"), with its own migration too. The
+# guest must move or go on where it is.
+moved_or_rolled_back() {
+	migrate a && { healthy b && nothing_left a; return; }
+	[ $? = 1 ] && healthy a && nothing_left b
+}
+
+to_newer_qemu() {
+	t "to a newer QEMU: guest starts" start_guest --machine q35 --smp 2 &&
+		t "to a newer QEMU: moves or is rolled back" moved_or_rolled_back
+	stop_guest >/dev/null 2>&1
+}
+
+older_first() { [[ $(uname -r) < $(ssh hostb uname -r) ]]; }
+
 set_check_same() {
 	move_case microvm 1 4096 1
 	move_case q35 2 0 2 --streams 2
@@ -47,7 +63,7 @@ set_check_same_new() {
 	move_case microvm 2 0 1
 }
 set_check_mixed() {
-	move_case q35 2 4096 1
+	if older_first; then to_newer_qemu; else move_case q35 2 4096 1; fi
 	microvm_refused
 }
 
@@ -64,6 +80,11 @@ set_matrix_same() {
 set_matrix_same_new() { set_matrix_same; }
 set_matrix_mixed() {
 	local s r
+	if older_first; then
+		to_newer_qemu
+		microvm_refused
+		return
+	fi
 	for s in 1 2 4; do
 		for r in 0 4096; do move_case q35 "$s" "$r" 2; done
 	done
