@@ -35,7 +35,9 @@ after_commit() {
 
 ctrl_c() {
 	local pid rc=0
-	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --bandwidth 2M hostb >/run/fail.out 2>&1 &
+	# A background job would ignore SIGINT
+	timeout 100 env --default-signal=INT vmmig-qemu migrate --qmp /run/g.qmp --quiet \
+		--bandwidth 2M hostb >/run/fail.out 2>&1 &
 	pid=$!
 	until_ok 20 eval 'vmmigctl status | grep -q bulk' || return
 	pkill -INT -P "$pid" vmmig-qemu
