@@ -44,6 +44,15 @@ static char *find_program(const char *name)
 	return NULL;
 }
 
+/* As in pc-q35-10.0; microvm has none, so every release has its own. */
+static bool has_version(const char *machine)
+{
+	const char *dash = strrchr(machine, '-');
+	int major, minor;
+
+	return dash && sscanf(dash, "-%d.%d", &major, &minor) == 2;
+}
+
 static void check_qemu_version(struct target *t, struct findings *f)
 {
 	char *const argv[] = { t->program, "--version", NULL };
@@ -59,7 +68,12 @@ static void check_qemu_version(struct target *t, struct findings *f)
 		       t->program);
 	} else {
 		sscanf(t->plan->qemu_version, "%d.%d", &theirs[0], &theirs[1]);
-		if (ours[0] < theirs[0] ||
+		if (!has_version(t->plan->machine) &&
+		    (ours[0] != theirs[0] || ours[1] != theirs[1]))
+			refuse(f, "machine type %s has no version, so QEMU %d.%d cannot load the state of the source's %s; use the same QEMU on both hosts, or a machine type with a version",
+			       t->plan->machine, ours[0], ours[1],
+			       t->plan->qemu_version);
+		else if (ours[0] < theirs[0] ||
 		    (ours[0] == theirs[0] && ours[1] < theirs[1]))
 			warn(f, "QEMU %d.%d is older than the source's %s: its device state may be refused",
 			     ours[0], ours[1], t->plan->qemu_version);
