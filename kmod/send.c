@@ -221,10 +221,8 @@ static int visit_chunk(struct vmmig_stream *stream, struct vmmig_block *block,
 	}
 	scan_ns = ktime_get_ns() - start;
 	count->scan_ns += scan_ns;
-	count->scanned_chunks++;
 	if (!bulk) {
 		count->host_pages += visit->host;
-		count->ring_pages += visit->ring;
 		count->pinned_pages += visit->pinned;
 		count->fallback_chunks += visit->fallback;
 	}

@@ -295,10 +295,8 @@ void vmmig_session_sum(const struct vmmig_session *s,
 		sum->pages_skipped += READ_ONCE(c->pages_skipped);
 		sum->bytes += READ_ONCE(c->bytes);
 		sum->scan_ns += READ_ONCE(c->scan_ns);
-		sum->scanned_chunks += READ_ONCE(c->scanned_chunks);
 		sum->cpu_ns += READ_ONCE(c->cpu_ns);
 		sum->host_pages += READ_ONCE(c->host_pages);
-		sum->ring_pages += READ_ONCE(c->ring_pages);
 		sum->pinned_pages += READ_ONCE(c->pinned_pages);
 		sum->fallback_chunks += READ_ONCE(c->fallback_chunks);
 	}

@@ -41,10 +41,8 @@ struct vmmig_counters {
 	u64 pages_skipped;
 	u64 bytes;
 	u64 scan_ns;
-	u64 scanned_chunks;
 	u64 cpu_ns;
 	u64 host_pages;
-	u64 ring_pages;
 	u64 pinned_pages;
 	u64 fallback_chunks;
 };
