@@ -3,20 +3,11 @@
 
 # shellcheck source=mkinitrd.sh
 . "$LAB/mkinitrd.sh"
+# shellcheck source=accel.sh
+. "$LAB/accel.sh"
 
 # Those that every host loads come in the initramfs, unpacked
 L1_MODULES="9p 9pnet_virtio overlay virtio_console virtio_net kvm_amd kvm_intel tun bridge vhost_net"
-
-# Hardware only where a host in it could run guests again
-accel() {
-	local nested
-	nested=$(cat /sys/module/kvm_{amd,intel}/parameters/nested 2>/dev/null)
-	if grep -qwE 'svm|vmx' /proc/cpuinfo && [ -w /dev/kvm ] && [[ $nested = [Y1]* ]]; then
-		echo "-accel kvm -cpu host"
-	else
-		echo "-accel tcg,thread=multi -cpu EPYC"
-	fi
-}
 
 # host_start ROOT RUN OUT ROLE NETDEV...: boots in the background; the pid is in
 # RUN/pid. RUN/cmd must hold the command. Uses $MEM $SMP $APPEND $LOGLEVEL.
@@ -57,7 +48,8 @@ host_start() {
 		opts+=(-chardev "file,id=$s,path=/lab/lab.run/$s"
 			-device "virtserialport,chardev=$s,name=lab.$s")
 	done
-	accel=$(accel)
+	accel="-accel tcg,thread=multi -cpu EPYC"
+	! hardware_kvm || accel="-accel kvm -cpu host"
 	# shellcheck disable=SC2086
 	host_qemu $accel \
 		-name "lab-host$role" -machine q35 -smp "$SMP" -m "$MEM" -nodefaults -display none -no-reboot \

@@ -52,6 +52,7 @@ failures() {
 	for s in $STEPS; do t "fails after '$s'" fails_at --fail-at "$s"; done
 	for s in destination load ready; do t "destination fails after '$s'" fails_at --dest-fail-at "$s"; done
 	for s in precopy final ready; do t "killed after '$s'" fails_at --fail-at "kill:$s"; done
+	for s in destination load; do t "destination killed after '$s'" fails_at --dest-fail-at "kill:$s"; done
 	t "the comparison fails" fails_at --hook-stopped false
 	t "Ctrl-C while pages are sent" ctrl_c
 	t "and then it moves" there

@@ -152,7 +152,7 @@ static void receive_undo(struct receiver *r)
 	if (r->session && !vmmig_state_ended(r->s.state))
 		vmmig_nl_cancel(r->nl, r->session, &unused);
 	devstate_close(&r->state);
-	target_destroy(&r->target);
+	target_release(&r->target);
 	peer_send(&r->peer, "removed", NULL, &unused);
 }
 

@@ -118,6 +118,7 @@ int receive_commit(struct receiver *r, bool *run, struct vmmig_error *err)
 	*run = js_bool(r->peer.frame.msg, "run");
 	r->committed = true;
 	r->loop.shielded = true;
+	target_let_go(&r->target);
 	peer_next(&r->peer);
 	return 0;
 }

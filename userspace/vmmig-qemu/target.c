@@ -27,12 +27,17 @@ void target_init(struct target *t, struct loop *l, const struct plan *plan)
 	t->loop = l;
 	t->plan = plan;
 	t->pidfd = -1;
+	keeper_init(&t->keeper);
 	for (int i = 0; i < VMMIG_MAX_BLOCKS; i++)
 		t->ram_fd[i] = -1;
 }
 
 int target_create_ram(struct target *t, struct vmmig_error *err)
 {
+	int ret = keeper_start(&t->keeper, t->plan, err);
+
+	if (ret)
+		return ret;
 	for (unsigned int i = 0; i < t->plan->nr_blocks; i++) {
 		const struct plan_block *b = &t->plan->block[i];
 		int fd = open(b->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
@@ -44,6 +49,9 @@ int target_create_ram(struct target *t, struct vmmig_error *err)
 					  strerror(errno), errno == EEXIST ?
 					  "; is it in use by another VM?" : "");
 		t->ram_fd[i] = fd;
+		ret = keeper_has_ram(&t->keeper, err);
+		if (ret)
+			return ret;
 		if (ftruncate(fd, b->size) ||
 		    (t->uid && fchown(fd, t->uid, t->gid)))
 			return vmmig_fail(err, -errno, "RAM file %s: %s",
@@ -106,6 +114,8 @@ static void target_exec(struct target *t, const struct strv *args, int mon,
 	int null = open("/dev/null", O_RDONLY);
 	sigset_t none;
 
+	if (keeper_has_qemu(&t->keeper))
+		_exit(127);
 	setsid();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -235,21 +245,17 @@ int target_explain(struct target *t, struct vmmig_error *err)
 	return -ECHILD;
 }
 
-static void target_kill(struct target *t)
+void target_let_go(struct target *t)
 {
-	struct pollfd p = { .fd = t->pidfd, .events = POLLIN };
-
-	/* SIGTERM lets it remove its sockets and its pid file. */
-	kill(t->pid, SIGTERM);
-	if (t->pidfd < 0 || poll(&p, 1, 3000) <= 0)
-		kill(t->pid, SIGKILL);
-	while (waitpid(t->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	keeper_let_go(&t->keeper);
 	t->pid = 0;
 }
 
 void target_release(struct target *t)
 {
+	keeper_finish(&t->keeper);
+	while (t->pid && waitpid(t->pid, NULL, 0) < 0 && errno == EINTR)
+		;
 	qmp_close(&t->qmp);
 	if (t->pidfd >= 0) {
 		loop_del(t->loop, t->pidfd);
@@ -261,14 +267,4 @@ void target_release(struct target *t)
 	free(t->program);
 	free(t->log);
 	target_init(t, t->loop, t->plan);
-}
-
-void target_destroy(struct target *t)
-{
-	if (t->pid)
-		target_kill(t);
-	for (unsigned int i = 0; i < t->plan->nr_blocks; i++)
-		if (t->ram_fd[i] >= 0)
-			unlink(t->plan->block[i].path);
-	target_release(t);
 }

@@ -4,6 +4,7 @@
 #define TARGET_H
 
 #include "findings.h"
+#include "keeper.h"
 #include "plan.h"
 #include "qmp.h"
 
@@ -11,6 +12,7 @@
  * struct target - what is created at the destination
  * @program: QEMU as it will be started
  * @ram_fd: RAM files, opened for reading and writing, -1 if not made
+ * @keeper: removes all of it, unless it is told to let go
  * @pid: QEMU, 0 if it does not run
  * @pidfd: readable when it ended
  * @ended: it did
@@ -23,6 +25,7 @@ struct target {
 	uid_t uid;
 	gid_t gid;
 	int ram_fd[VMMIG_MAX_BLOCKS];
+	struct keeper keeper;
 	pid_t pid;
 	int pidfd;
 	bool ended;
@@ -41,9 +44,9 @@ int target_start(struct target *t, struct vmmig_error *err);
 int target_explain(struct target *t, struct vmmig_error *err);
 /* The last lines that QEMU printed, on one line; to be freed. */
 char *target_last_words(struct target *t);
-/* End QEMU and remove what was created. */
-void target_destroy(struct target *t);
-/* QEMU stays; forget about it. */
+/* From here on QEMU and its RAM files stay, whatever happens to us. */
+void target_let_go(struct target *t);
+/* Forget about it; what was not let go is ended and removed. */
 void target_release(struct target *t);
 
 #endif /* TARGET_H */
