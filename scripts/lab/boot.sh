@@ -55,7 +55,7 @@ host_start() {
 		-name "lab-host$role" -machine q35 -smp "$SMP" -m "$MEM" -nodefaults -display none -no-reboot \
 		-kernel /lab/lab.kernel/kernel -initrd /lab/lab.kernel/initrd \
 		-append "console=ttyS0 loglevel=$LOGLEVEL printk.devkmsg=on mitigations=off tsc=reliable no_timer_check init_on_alloc=0 panic=-1 $APPEND" \
-		-serial "file:/lab/lab.out/console${role:+.$role}.log" \
+		-serial "file:/lab/lab.out/console.$role.log" \
 		-qmp "unix:/lab/lab.run/qmp,server=on,wait=off" \
 		-device virtio-rng-pci -device virtio-serial-pci \
 		-chardev pipe,id=ctl,path=/lab/lab.run/ctl -device virtserialport,chardev=ctl,name=lab.ctl \
@@ -75,7 +75,7 @@ host_qemu() {
 # host_wait RUN OUT ROLE: waits for the end, says and returns the exit code
 host_wait() {
 	local run=$1 out=$2 role=$3 status=0 log
-	log=$out/console${role:+.$role}.log
+	log=$out/console.$role.log
 	if [ -e "$run/status" ]; then
 		status=$(cat "$run/status")
 	else
