@@ -3,6 +3,7 @@
 #
 #   make demo               set up everything, show a VM move between two hosts
 #   make check              set up everything, pass every test
+#   make check-debug        the same on kernels with KASAN, lockdep, KCSAN...
 #   make check-matrix       every combination of machines; soak N=100: many moves
 #   make modules tools      build for this machine's kernel, nothing is set up
 #   make install            install what was built; modules_install: the module
@@ -40,7 +41,11 @@ check:
 check-matrix:
 	scripts/check roots build vm-matrix
 
+# Kernels with KASAN, lockdep, kmemleak and failing allocations, and with KCSAN
+check-debug:
+	scripts/check roots debug kernel-kasan paths-kasan kernel-kcsan
+
 soak:
 	N=$(or $(N),100) scripts/check roots build soak
 
-.PHONY: all modules modules_install tools install clean demo check check-matrix soak
+.PHONY: all modules modules_install tools install clean demo check check-matrix check-debug soak

@@ -195,7 +195,7 @@ static int check_end(struct vmmig_stream *stream)
 
 	err = vmmig_sock_recv(stream->sock, &end, sizeof(end));
 	if (err) {
-		vmmig_session_fail(s, err, "the peer closed the connection");
+		vmmig_stream_lost(stream, err, "receiving");
 		return err;
 	}
 	if (le64_to_cpu(end.pages_data) != stream->count.pages_data ||
@@ -218,8 +218,7 @@ static int answer(struct vmmig_stream *stream, u16 type, u32 arg)
 
 	err = vmmig_sock_send_msg(stream->sock, &msg, NULL, false);
 	if (err)
-		vmmig_session_fail(stream->session, err,
-				   "the peer closed the connection");
+		vmmig_stream_lost(stream, err, "sending");
 	return err;
 }
 

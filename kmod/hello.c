@@ -127,6 +127,34 @@ static int check_hello(struct vmmig_stream *stream, void *buf, u32 len)
 			    hello.nr_blocks);
 }
 
+/**
+ * vmmig_stream_lost - note why a stream's socket is of no use any more
+ * @stream: the stream
+ * @err: what the socket said
+ * @doing: what was tried
+ *
+ * Context: Process context.
+ */
+void vmmig_stream_lost(struct vmmig_stream *stream, int err, const char *doing)
+{
+	struct vmmig_session *s = stream->session;
+
+	switch (err) {
+	case -EPIPE:
+	case -ECONNRESET:
+		vmmig_session_fail(s, err, "the peer closed the connection");
+		break;
+	case -ETIMEDOUT:
+	case -EHOSTUNREACH:
+	case -ENETUNREACH:
+		vmmig_session_fail(s, err, "the peer does not answer any more");
+		break;
+	default:
+		vmmig_session_fail(s, err, "stream %u: %s failed (error %d)",
+				   stream->nr, doing, err);
+	}
+}
+
 /* The peer tells why it ends the session. */
 static int recv_error(struct vmmig_stream *stream, const struct vmmig_msg *msg)
 {
@@ -136,7 +164,7 @@ static int recv_error(struct vmmig_stream *stream, const struct vmmig_msg *msg)
 
 	err = vmmig_sock_recv(stream->sock, text, msg->len);
 	if (err) {
-		vmmig_session_fail(s, err, "the peer closed the connection");
+		vmmig_stream_lost(stream, err, "receiving");
 		return err;
 	}
 	text[msg->len] = '\0';
@@ -167,13 +195,8 @@ int vmmig_stream_recv(struct vmmig_stream *stream, struct vmmig_msg *msg)
 	if (err == -EPROTO)
 		vmmig_session_fail(s, err, "the peer sent a malformed message (%s)",
 				   vmmig_proto_name(msg->type));
-	else if (err == -ECONNRESET || err == -EPIPE)
-		vmmig_session_fail(s, err, "the peer closed the connection");
-	else if (err == -ETIMEDOUT || err == -EHOSTUNREACH ||
-		 err == -ENETUNREACH)
-		vmmig_session_fail(s, err, "the peer does not answer any more");
 	else if (err)
-		vmmig_session_fail(s, err, "receiving failed (error %d)", err);
+		vmmig_stream_lost(stream, err, "receiving");
 	if (err)
 		return err;
 	return msg->type == VMMIG_MSG_ERROR ? recv_error(stream, msg) : 0;
@@ -210,8 +233,7 @@ static int hello_one(struct vmmig_stream *stream)
 	if (s->role == VMMIG_ROLE_SOURCE) {
 		err = send_hello(stream);
 		if (err) {
-			vmmig_session_fail(s, err,
-					   "the peer closed the connection");
+			vmmig_stream_lost(stream, err, "sending");
 			return err;
 		}
 	}
@@ -233,14 +255,14 @@ static int hello_one(struct vmmig_stream *stream)
 		err = check_hello(stream, buf, msg.len);
 	kfree(buf);
 	if (err) {
-		vmmig_session_fail(s, err, "the peer closed the connection");
+		vmmig_stream_lost(stream, err, "receiving");
 		return err;
 	}
 
 	if (s->role == VMMIG_ROLE_DESTINATION)
 		err = send_hello(stream);
 	if (err)
-		vmmig_session_fail(s, err, "the peer closed the connection");
+		vmmig_stream_lost(stream, err, "sending");
 	return err;
 }
 

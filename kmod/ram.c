@@ -119,11 +119,11 @@ int vmmig_block_alloc_bitmaps(struct vmmig_block *block, u64 *bytes)
 	size_t chunk_words = BITS_TO_LONGS(block->nr_chunks);
 
 	block->written = kvcalloc(words, sizeof(long), GFP_KERNEL_ACCOUNT);
-	block->pinned = kvcalloc(words, sizeof(long), GFP_KERNEL_ACCOUNT);
+	block->again = kvcalloc(words, sizeof(long), GFP_KERNEL_ACCOUNT);
 	block->sent = kvcalloc(words, sizeof(long), GFP_KERNEL_ACCOUNT);
 	block->revisit = kvcalloc(chunk_words, sizeof(long),
 				  GFP_KERNEL_ACCOUNT);
-	if (!block->written || !block->pinned || !block->sent ||
+	if (!block->written || !block->again || !block->sent ||
 	    !block->revisit)
 		return -ENOMEM;
 
@@ -141,11 +141,11 @@ int vmmig_block_alloc_bitmaps(struct vmmig_block *block, u64 *bytes)
 void vmmig_block_close(struct vmmig_block *block)
 {
 	kvfree(block->written);
-	kvfree(block->pinned);
+	kvfree(block->again);
 	kvfree(block->sent);
 	kvfree(block->revisit);
 	block->written = NULL;
-	block->pinned = NULL;
+	block->again = NULL;
 	block->sent = NULL;
 	block->revisit = NULL;
 	if (block->writable)

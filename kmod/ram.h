@@ -35,9 +35,9 @@ struct netlink_ext_ack;
  * @written: source; pages reported as written since the chunk's last visit,
  *	by the dirty ring and by MMU notifiers. Set from any context with
  *	atomic operations, taken by the stream that owns the chunk
- * @pinned: source; pages with a surplus reference at the last visit, and what
- *	the final scan found. Owned by the chunk's stream, during the final
- *	scan by that
+ * @again: source; pages that the next visit sends whatever it finds: they had
+ *	a surplus reference at the last visit, or the final scan found them.
+ *	Owned by the chunk's stream, during the final scan by that
  * @sent: source; pages whose copy at the destination is not zero. Owned by
  *	the chunk's stream
  * @revisit: source; chunks (not pages) that the next pass must visit even
@@ -55,7 +55,7 @@ struct vmmig_block {
 	pgoff_t nr_pages;
 	unsigned long nr_chunks;
 	unsigned long *written;
-	unsigned long *pinned;
+	unsigned long *again;
 	unsigned long *sent;
 	unsigned long *revisit;
 };

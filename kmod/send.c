@@ -334,24 +334,11 @@ static void explain(struct vmmig_stream *stream, int err)
 		vmmig_session_fail(s, err, "%s", stream->why);
 		return;
 	}
-	switch (err) {
-	case -EPIPE:
-	case -ECONNRESET:
-		while (!READ_ONCE(s->error) &&
-		       vmmig_sock_readable(stream->sock) &&
-		       !vmmig_stream_recv(stream, &msg))
-			;
-		vmmig_session_fail(s, err, "the peer closed the connection");
-		break;
-	case -ETIMEDOUT:
-	case -EHOSTUNREACH:
-	case -ENETUNREACH:
-		vmmig_session_fail(s, err, "the peer does not answer any more");
-		break;
-	default:
-		vmmig_session_fail(s, err, "stream %u: sending failed (error %d)",
-				   stream->nr, err);
-	}
+	while ((err == -EPIPE || err == -ECONNRESET) &&
+	       !READ_ONCE(s->error) && vmmig_sock_readable(stream->sock) &&
+	       !vmmig_stream_recv(stream, &msg))
+		;
+	vmmig_stream_lost(stream, err, "sending");
 }
 
 /**

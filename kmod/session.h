@@ -262,6 +262,8 @@ void vmmig_destination_say_cancelled(struct vmmig_session *s);
 int vmmig_hello_exchange(struct vmmig_session *s);
 int vmmig_stream_recv(struct vmmig_stream *stream, struct vmmig_msg *msg);
 void vmmig_stream_send_error(struct vmmig_stream *stream);
+void vmmig_stream_lost(struct vmmig_stream *stream, int err,
+		       const char *doing);
 
 /* send.c */
 int vmmig_stream_pass(struct vmmig_stream *stream);

@@ -161,7 +161,7 @@ static u64 count_written(const struct vmmig_session *s)
 	return sum;
 }
 
-static u64 count_pinned(const struct vmmig_session *s)
+static u64 count_again(const struct vmmig_session *s)
 {
 	unsigned long chunk;
 	unsigned int i;
@@ -171,7 +171,7 @@ static u64 count_pinned(const struct vmmig_session *s)
 		const struct vmmig_block *block = &s->blocks[i];
 
 		for (chunk = 0; chunk < block->nr_chunks; chunk++)
-			sum += bitmap_weight(vmmig_chunk_bits(block->pinned,
+			sum += bitmap_weight(vmmig_chunk_bits(block->again,
 							      chunk),
 					     VMMIG_CHUNK_PAGES);
 	}
@@ -347,7 +347,7 @@ static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
 {
 	struct vmmig_counters before, after;
 	unsigned int tries, waits = 0;
-	u64 start, pinned;
+	u64 start, again;
 	bool changed;
 	int err;
 
@@ -371,10 +371,10 @@ static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
 		err = look_around(s, &changed);
 		if (err)
 			return err;
-		pinned = count_pinned(s);
+		again = count_again(s);
 		if (!changed && !vmmig_mappings_busy(&s->maps) &&
 		    !count_written(s)) {
-			if (!pinned || waits == MAX_LATE_DMA_WAITS)
+			if (!again || waits == MAX_LATE_DMA_WAITS)
 				break;
 			waits++;
 			fsleep(LATE_DMA_US);
@@ -468,8 +468,7 @@ static int end_streams(struct vmmig_session *s)
 		stream->count.bytes += sizeof(struct vmmig_msg_wire) + msg.len;
 		err = vmmig_sock_send_msg(stream->sock, &msg, &end, false);
 		if (err) {
-			vmmig_session_fail(s, err,
-					   "the peer closed the connection");
+			vmmig_stream_lost(stream, err, "sending");
 			return err;
 		}
 	}

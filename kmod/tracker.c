@@ -39,7 +39,7 @@ bool vmmig_tracker_pending(const struct vmmig_block *block,
 	unsigned int i;
 
 	if (test_bit(chunk, block->revisit) ||
-	    !bitmap_empty(vmmig_chunk_bits(block->pinned, chunk),
+	    !bitmap_empty(vmmig_chunk_bits(block->again, chunk),
 			  VMMIG_CHUNK_PAGES))
 		return true;
 	for (i = 0; i < VMMIG_CHUNK_WORDS; i++) {
@@ -98,7 +98,7 @@ bool vmmig_tracker_skip(struct vmmig_block *block, unsigned long chunk)
 
 	if (!bitmap_empty(vmmig_chunk_bits(block->sent, chunk),
 			  VMMIG_CHUNK_PAGES) ||
-	    !bitmap_empty(vmmig_chunk_bits(block->pinned, chunk),
+	    !bitmap_empty(vmmig_chunk_bits(block->again, chunk),
 			  VMMIG_CHUNK_PAGES) ||
 	    !vmmig_block_chunk_empty(block, chunk))
 		return false;
@@ -193,8 +193,8 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 			struct vmmig_visit_result *res, char *why, size_t len)
 {
 	unsigned int nr = vmmig_chunk_pages(block, chunk);
-	unsigned long *pinned = vmmig_chunk_bits(block->pinned, chunk);
-	unsigned long was_pinned[VMMIG_CHUNK_WORDS];
+	unsigned long *again = vmmig_chunk_bits(block->again, chunk);
+	unsigned long pinned[VMMIG_CHUNK_WORDS];
 	pgoff_t first = vmmig_chunk_first(chunk);
 	enum vmmig_scan before, after;
 	unsigned long protected;
@@ -240,13 +240,13 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 	    protected > (unsigned long)nr_maps * bitmap_weight(res->dirty, nr))
 		res->fallback = true;
 
-	bitmap_copy(was_pinned, pinned, VMMIG_CHUNK_PAGES);
-	res->present = find_pinned(block, chunk, pinned);
+	bitmap_copy(pinned, again, VMMIG_CHUNK_PAGES);
+	res->present = find_pinned(block, chunk, again);
 
 	bitmap_or(res->send, res->send, res->dirty, VMMIG_CHUNK_PAGES);
 	res->host = bitmap_weight(res->send, nr) - res->ring;
-	bitmap_or(was_pinned, was_pinned, pinned, VMMIG_CHUNK_PAGES);
-	bitmap_or(res->send, res->send, was_pinned, VMMIG_CHUNK_PAGES);
+	bitmap_or(pinned, pinned, again, VMMIG_CHUNK_PAGES);
+	bitmap_or(res->send, res->send, pinned, VMMIG_CHUNK_PAGES);
 	res->pinned = bitmap_weight(res->send, nr) - res->ring - res->host;
 
 	if (res->fallback)
@@ -288,7 +288,7 @@ void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
 			   block->nr_pages - first);
 
 	clean_record_shared_mapping_range(block->mapping, first, nr, first,
-					  vmmig_chunk_bits(block->pinned, chunk),
+					  vmmig_chunk_bits(block->again, chunk),
 					  &start, &end);
 }
 
@@ -298,7 +298,7 @@ void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
  * and so dirty. Only pins count here, plain references come and go.
  */
 static void find_late_dma(struct vmmig_block *block, unsigned long chunk,
-			  const unsigned long *send, unsigned long *pinned)
+			  const unsigned long *send, unsigned long *again)
 {
 	pgoff_t first = vmmig_chunk_first(chunk);
 	unsigned int i;
@@ -310,7 +310,7 @@ static void find_late_dma(struct vmmig_block *block, unsigned long chunk,
 		if (IS_ERR(folio))
 			continue;
 		if (folio_maybe_dma_pinned(folio))
-			__set_bit(i, pinned);
+			__set_bit(i, again);
 		folio_put(folio);
 	}
 }
@@ -328,16 +328,16 @@ static void find_late_dma(struct vmmig_block *block, unsigned long chunk,
 void vmmig_tracker_final_visit(struct vmmig_block *block, unsigned long chunk,
 			       struct vmmig_visit_result *res)
 {
-	unsigned long *pinned = vmmig_chunk_bits(block->pinned, chunk);
+	unsigned long *again = vmmig_chunk_bits(block->again, chunk);
 	unsigned int nr = vmmig_chunk_pages(block, chunk);
 
 	clear_bit(chunk, block->revisit);
 	take_to_send(block, chunk, res->send);
 	res->ring = bitmap_weight(res->send, nr);
-	bitmap_or(res->send, res->send, pinned, VMMIG_CHUNK_PAGES);
-	bitmap_zero(pinned, VMMIG_CHUNK_PAGES);
+	bitmap_or(res->send, res->send, again, VMMIG_CHUNK_PAGES);
+	bitmap_zero(again, VMMIG_CHUNK_PAGES);
 	res->host = bitmap_weight(res->send, nr) - res->ring;
-	find_late_dma(block, chunk, res->send, pinned);
-	res->pinned = bitmap_weight(pinned, nr);
+	find_late_dma(block, chunk, res->send, again);
+	res->pinned = bitmap_weight(again, nr);
 	res->fallback = false;
 }

@@ -119,6 +119,17 @@ suite_build() {
 	echo "1..$STEP"
 }
 
+# Kernels that find bugs, and all that is to be tested built for them
+suite_debug() {
+	local name
+	for name in kasan kcsan; do
+		step "$name: kernel" "$LAB/debug-kernel" "$name" || continue
+		step "$name: module and tools build" build_quietly "$LOGS/build-$name.out" "$name" W=1 &&
+			step "$name: test programs build" build_tests "$name"
+	done
+	echo "1..$STEP"
+}
+
 # -- unit tests, in the root where their libraries are
 
 suite_unit() {
@@ -156,6 +167,13 @@ suite_vm() {
 	pair_run backports backports "$set-same-new"
 	pair_run trixie backports "$set-mixed"
 	pair_run backports trixie "$set-mixed"
+	return "$VM_RC"
+}
+
+# What takes each path once, for a kernel that watches
+suite_paths() {
+	local VM_RC=0
+	VM_TIMEOUT=3000 pair_run "$1" "$1" soak=4 failures
 	return "$VM_RC"
 }
 

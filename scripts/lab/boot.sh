@@ -21,7 +21,7 @@ host_start() {
 	cp "$LAB"/l1/{init,network} "$run/"
 	shares=("lab.out:$out:/vmmig-out:rw" "lab.src:$TOP:/vmmig:ro")
 	[ -d "$CACHE/build/$name" ] && shares+=("lab.build:$CACHE/build/$name:/vmmig-build:ro")
-	[ -d "$CACHE/guest/$name" ] && shares+=("lab.guest:$CACHE/guest/$name:/vmmig-guest:ro")
+	[ -d "$(guest_dir "$name")" ] && shares+=("lab.guest:$(guest_dir "$name"):/vmmig-guest:ro")
 	[ -d "$CACHE/linux-tools" ] && shares+=("lab.linux:$CACHE/linux-tools:/vmmig-linux:ro")
 	{
 		echo "LAB_NAME=host$role LAB_ROLE=$role LAB_ROOT=$name"

@@ -29,6 +29,14 @@ root_kernel() {
 	echo "${k#vmlinuz-}"
 }
 
+# guest_dir NAME: the guest for a host root; kernels that find bugs are made
+# from trixie and run its guest, which is not what they look at
+guest_dir() {
+	local dir=$CACHE/guest/$1
+	[ -d "$dir" ] || dir=$CACHE/guest/trixie
+	echo "$dir"
+}
+
 # in_root DIR COMMAND...: run in a chroot with /proc, /sys and /dev; nothing
 # stays mounted. Each line of $BINDS, "from to", is mounted there too.
 in_root() {

@@ -23,6 +23,20 @@ move_case() {
 	stop_guest >/dev/null 2>&1
 }
 
+# A VM that somebody has paused arrives paused
+paused_there() {
+	vm qmp g '{"execute":"stop"}' >/dev/null && migrate a || return
+	b "vm qmp g '{\"execute\":\"query-status\"}'" | grep -q '"status": "paused"' || { echo "it does not stand still"; return 1; }
+	b "vm qmp g '{\"execute\":\"cont\"}'" >/dev/null && healthy b && nothing_left a
+}
+
+# Written faster than it is sent: vCPUs must be slowed down
+throttled_there() {
+	there --auto-converge --bandwidth 24M --timeout 150 || return
+	[ "$(field throttle-mb "$REPORT")" -gt 0 ] || { echo "it was not throttled"; return 1; }
+	echo "vCPUs were held to $(field throttle-mb "$REPORT") MB/s each"
+}
+
 # microvm has no versions, so QEMUs of two releases refuse each other's
 refused_between_versions() {
 	local out
@@ -57,6 +71,8 @@ older_first() { [[ $(uname -r) < $(ssh hostb uname -r) ]]; }
 set_check_same() {
 	move_case microvm 1 4096 1
 	move_case q35 2 0 2 --streams 2
+	t "paused: guest starts" start_guest --machine microvm && t "paused: there, and goes on" paused_there
+	stop_guest >/dev/null 2>&1
 }
 set_check_same_new() {
 	move_case q35 4 4096 2
@@ -75,6 +91,9 @@ set_matrix_same() {
 		done
 	done
 	APPEND="wl.rate=max" move_case q35 2 4096 2 --streams 4 --auto-converge
+	t "throttling: guest starts" eval 'APPEND="wl.rate=max" start_guest --machine q35 --smp 2 --ring 4096' &&
+		t "throttling: there" throttled_there
+	stop_guest >/dev/null 2>&1
 	move_case q35 2 4096 1 --tracking scan
 }
 set_matrix_same_new() { set_matrix_same; }

@@ -33,6 +33,20 @@ after_commit() {
 	! vm qmp g '{"execute":"query-status"}' | grep -q '"running": true' && healthy b
 }
 
+# The destination has taken the VM and fails to start it: it is kept, stopped
+taken_not_started() {
+	local rc=0
+	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --dest-fail-at commit hostb >/run/fail.out 2>&1 || rc=$?
+	cat /run/fail.out
+	[ "$rc" = 5 ] || return
+	! vm qmp g '{"execute":"query-status"}' | grep -q '"running": true' && b pgrep -f 'qemu-system.*-incoming' >/dev/null
+}
+
+# The judge itself: one byte that differs must be found
+one_byte_differs() {
+	fails_at --hook-stopped "$HERE/spoil" && cat /run/fail.out && grep -q 'RAM block .*: 1 bytes differ' /run/fail.out
+}
+
 ctrl_c() {
 	local pid rc=0
 	# A background job would ignore SIGINT
@@ -53,11 +67,15 @@ failures() {
 	for s in destination load ready; do t "destination fails after '$s'" fails_at --dest-fail-at "$s"; done
 	for s in precopy final ready; do t "killed after '$s'" fails_at --fail-at "kill:$s"; done
 	for s in destination load; do t "destination killed after '$s'" fails_at --dest-fail-at "kill:$s"; done
-	t "the comparison fails" fails_at --hook-stopped false
+	t "a hook that fails" fails_at --hook-stopped false
+	t "one byte differs at the destination" one_byte_differs
 	t "Ctrl-C while pages are sent" ctrl_c
 	t "and then it moves" there
 	stop_guest >/dev/null 2>&1
 	t "silence after the commit: guest starts" start_guest --machine microvm &&
 		t "silence after the commit" after_commit
+	stop_guest >/dev/null 2>&1
+	t "taken and not started: guest starts" start_guest --machine microvm &&
+		t "taken and not started" taken_not_started
 	stop_guest >/dev/null 2>&1
 }

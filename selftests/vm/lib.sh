@@ -52,6 +52,12 @@ quiet_logs() {
 	return "$rc"
 }
 
+# A complaint must be found; the last test, as the log is spoilt by it
+quiet_logs_can_fail() {
+	b sh -c 'echo "WARNING: CPU: 0 PID: 1 at nowhere: this is a test" >/dev/kmsg'
+	! quiet_logs
+}
+
 # Its tap is what a VM does not bring along
 make_tap() {
 	# shellcheck disable=SC2016

@@ -80,6 +80,7 @@ static void report_json(const struct migration *m, int code, const char *error,
 	js_add_str(o, "tracking", m->session ?
 		   vmmig_tracking_name(m->s.tracking) : NULL);
 	js_add_int(o, "streams", m->o->streams);
+	js_add_int(o, "throttle-mb", m->converge.throttle_mb);
 	js_add_bool(o, "running", m->vm.running);
 
 	js_add_int(us, "total", d->total);
