@@ -4,6 +4,7 @@
 #   make demo               set up everything, show a VM move between two hosts
 #   make check              set up everything, pass every test
 #   make check-debug        the same on kernels with KASAN, lockdep, KCSAN...
+#   make stress SEED=N SECONDS=M  random guests, changes and pressure
 #   make check-matrix       every combination of machines; soak N=100: many moves
 #   make modules tools      build for this machine's kernel, nothing is set up
 #   make install            install what was built; modules_install: the module
@@ -48,4 +49,10 @@ check-debug:
 soak:
 	N=$(or $(N),100) scripts/check roots build soak
 
-.PHONY: all modules modules_install tools install clean demo check check-matrix check-debug soak
+# Random guests, disturbances and pressure; a seed can be run again.
+# Bash counts in a variable of that name
+unexport SECONDS
+stress:
+	SEED=$(or $(SEED),1) SECONDS_EACH=$(or $(SECONDS),300) scripts/check roots build stress-$(or $(ROOT),trixie)
+
+.PHONY: all modules modules_install tools install clean demo check check-matrix check-debug soak stress

@@ -182,3 +182,9 @@ suite_soak() {
 	VM_TIMEOUT=$((600 + ${N:-100} * 30)) pair_run "${SOAK_A:-trixie}" "${SOAK_B:-trixie}" "soak=${N:-100}"
 	return "$VM_RC"
 }
+
+suite_stress() {
+	local VM_RC=0 root=${1:-${STRESS_ROOT:-trixie}}
+	VM_TIMEOUT=$((600 + ${SECONDS_EACH:-300})) pair_run "$root" "$root" "stress=${SEED:-1}:${SECONDS_EACH:-300}"
+	return "$VM_RC"
+}

@@ -1,0 +1,110 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+# Promise: whatever writes, changes and presses while a guest moves, RAM is
+# equal at every stop and the guest's own checks are clean.
+# Catches: combinations that nobody thought of.
+#
+# A seed decides everything: which guest, and for each move its options and what
+# is done to both hosts meanwhile. The same seed makes the same plan again.
+
+# pick WORD...: one of them; the draw is in $PICK, as a subshell would repeat it
+pick() { local n=$((RANDOM % $# + 1)); PICK=${!n}; }
+
+HELP=$HERE/pressure
+
+# What is done while RAM travels; each runs until it is killed, every half
+# second or so, on the host that is named
+# shellcheck disable=SC2016
+declare -A DISTURB=(
+	[nothing]='sleep 600'
+	[compact]='while :; do echo 1 >/proc/sys/vm/compact_memory; sleep 0.3; done'
+	[caches]='while :; do echo 3 >/proc/sys/vm/drop_caches; sleep 0.5; done'
+	[huge]='cd /sys/kernel/mm/transparent_hugepage; while :; do for h in always advise within_size never; do echo $h >shmem_enabled; sleep 0.2; done; done'
+	[cpus]='cd /sys/devices/system/cpu/cpu1; while :; do echo 0 >online; sleep 0.5; echo 1 >online; sleep 0.5; done'
+	[pin]='while :; do for t in /proc/$(cat /run/g.pid)/task/*; do taskset -pc $((n++ % 2)) ${t##*/}; done >/dev/null 2>&1; sleep 0.2; done'
+	[read]='while :; do dd if=/dev/shm/g.ram of=/dev/null bs=1M 2>/dev/null; done'
+	[pageout]='exec python3 '"$HELP"' pageout $(cat /run/g.pid) /dev/shm/g.ram'
+	[map]='exec python3 '"$HELP"' map /dev/shm/g.ram'
+	[logging]='while :; do vm qmp g "{\"execute\":\"calc-dirty-rate\",\"arguments\":{\"calc-time\":1}}"; sleep 1.2; done >/dev/null 2>&1'
+	[balloon]='while :; do for m in 160 256; do vm qmp g "{\"execute\":\"balloon\",\"arguments\":{\"value\":$((m << 20))}}"; sleep 0.7; done; done >/dev/null 2>&1'
+	[reset]='sleep 0.7; vm qmp g "{\"execute\":\"system_reset\"}" >/dev/null; sleep 600'
+	[bitmap]='while :; do vm qmp g "{\"execute\":\"set-vcpu-dirty-limit\",\"arguments\":{\"dirty-rate\":100000}}"; vm qmp g "{\"execute\":\"cancel-vcpu-dirty-limit\"}"; sleep 0.4; done >/dev/null 2>&1'
+)
+# A VM may be refused or rolled back then, and must go on where it is
+MAY_FAIL=" map bitmap logging reset "
+ALL="nothing compact caches huge cpus pin read pageout map logging balloon reset bitmap"
+
+disturb() {	# HOST WHAT: in the background, pid in $!
+	on "$1" timeout 300 setsid -w bash -c "PATH=$PATH; ${DISTURB[$2]}" </dev/null >/dev/null 2>&1 &
+}
+
+calm() {	# HOST: ends what disturb began there
+	on "$1" sh -c 'pkill -f "^timeout 300 setsid"; pkill -f "[v]m/pressure"; echo 1 >/sys/devices/system/cpu/cpu1/online
+		echo never >/sys/kernel/mm/transparent_hugepage/shmem_enabled' >/dev/null 2>&1
+	true
+}
+
+# disturbed_move HERE THERE OPTION...: what is done on the VM's host and on the
+# other one. t runs it in a subshell, so where the VM is comes from a file
+disturbed_move() {
+	local here=$1 there=$2 from to rc=0
+	shift 2
+	from=$(cat /run/where)
+	to=$(other "$from")
+	disturb "$from" "$here"
+	disturb "$to" "$there"
+	migrate "$from" "$@" || rc=$?
+	calm "$from"
+	calm "$to"
+	wait
+	if [ "$rc" = 0 ]; then
+		from=$to
+		echo "$from" >/run/where
+	elif [[ $MAY_FAIL != *" $here "* ]]; then
+		return 1
+	fi
+	on "$from" vm wait g 60 >/dev/null && healthy "$from" && nothing_left "$(other "$from")"
+}
+
+stress_guest() {
+	local machine smp ring rate pattern hot disk opts=()
+	pick microvm q35; machine=$PICK
+	pick 1 2 3 4; smp=$PICK
+	pick 0 1024 4096 65536; ring=$PICK
+	pick 4 20 60 max; rate=$PICK
+	pick random seq; pattern=$PICK
+	pick 4M 32M 96M; hot=$PICK
+	pick 0 4 20; disk=$PICK
+	pick '' --vhost; [ -z "$PICK" ] || opts+=("$PICK")
+	[ "$machine" = q35 ] && opts+=(--qemu "-device virtio-balloon-pci") || opts+=(--qemu "-device virtio-balloon-device")
+	GUEST_TEXT="$machine, $smp vCPU, ring $ring, writes $rate $pattern in $hot, disk $disk, ${opts[*]}"
+	# shellcheck disable=SC2034  # used by eval in stress
+	GUEST_OPTS=(--machine "$machine" --smp "$smp" --ring "$ring" "${opts[@]}")
+	# shellcheck disable=SC2034
+	GUEST_APPEND="wl.rate=$rate wl.pattern=$pattern wl.mem=96M wl.hot=$hot wl.disk=$disk"
+}
+
+# stress SEED:SECONDS
+stress() {
+	local seed=${1%:*} end=$((SECONDS + ${1#*:})) moves=0 i here there streams
+	RANDOM=$seed
+	t "stress with seed $seed: swap on both hosts" eval 'python3 "$HELP" swap && b python3 "$HELP" swap'
+	while [ "$SECONDS" -lt "$end" ]; do
+		stress_guest
+		echo a >/run/where
+		t "$GUEST_TEXT: starts" eval 'APPEND=$GUEST_APPEND start_guest "${GUEST_OPTS[@]}"' || break
+		for ((i = 0; i < 4 && SECONDS < end; i++)); do
+			# shellcheck disable=SC2086
+			pick $ALL; here=$PICK
+			pick nothing compact caches huge cpus; there=$PICK
+			pick 1 2 4; streams=$PICK
+			moves=$((moves + 1))
+			t "move $moves, $streams streams; $here here, $there there" \
+				disturbed_move "$here" "$there" --streams "$streams" \
+				--downtime-limit 1000 --timeout 40 --timeout-action stop ||
+				{ echo "# run it again: make stress SEED=$seed"; stop_guest; return 1; }
+		done
+		stop_guest >/dev/null 2>&1
+	done
+	echo "# seed $seed: $moves moves"
+}
