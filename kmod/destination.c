@@ -151,6 +151,10 @@ static int place(struct vmmig_stream *stream, const struct vmmig_msg *msg)
 	struct vmmig_block *block = block_by_nr(s, msg->block);
 	int err;
 
+	if (s->kvm && vmmig_vm_gone(s->kvm)) {
+		vmmig_session_fail(s, -ESRCH, "the VM's process has exited");
+		return -ESRCH;
+	}
 	if (!block || msg->index >= block->nr_pages ||
 	    msg->count > block->nr_pages - msg->index) {
 		vmmig_session_fail(s, -EPROTO,
@@ -310,7 +314,7 @@ static int receive(struct vmmig_session *s)
 	}
 	for (i = 0; i < s->nr_streams; i++)
 		flush_work(&s->streams[i].work);
-	return s->error;
+	return READ_ONCE(s->error);
 }
 
 /**

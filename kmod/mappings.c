@@ -25,6 +25,7 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/userfaultfd_k.h>
 
 #include "compat/compat.h"
 #include "mappings.h"
@@ -67,9 +68,15 @@ static void describe_mm(struct mm_struct *mm, char *who, size_t len)
 	rcu_read_unlock();
 }
 
-static pgprot_t notify_prot(const struct vm_area_struct *vma)
+static pgprot_t notify_prot(vm_flags_t flags)
 {
-	return vm_get_page_prot(vma->vm_flags & ~VM_SHARED);
+	return vm_get_page_prot(flags & ~VM_SHARED);
+}
+
+static bool is_write_notify(const struct vm_area_struct *vma, vm_flags_t flags)
+{
+	return pgprot_val(READ_ONCE(vma->vm_page_prot)) ==
+	       pgprot_val(notify_prot(flags));
 }
 
 /**
@@ -98,14 +105,16 @@ enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block,
 	*nr_maps = 0;
 	i_mmap_lock_read(mapping);
 	mapping_for_each_vma(vma, mapping) {
+		/* Changes under mmap_lock, which is not held here. */
+		vm_flags_t flags = READ_ONCE(vma->vm_flags);
+
 		++*nr_maps;
-		if ((vma->vm_flags & (want | VM_HUGETLB)) != want) {
+		if ((flags & (want | VM_HUGETLB)) != want) {
 			describe_mm(vma->vm_mm, who, len);
 			scan = VMMIG_SCAN_BLOCKED;
 			break;
 		}
-		if (pgprot_val(READ_ONCE(vma->vm_page_prot)) !=
-		    pgprot_val(notify_prot(vma)))
+		if (!is_write_notify(vma, flags))
 			scan = VMMIG_SCAN_UNARMED;
 	}
 	i_mmap_unlock_read(mapping);
@@ -230,6 +239,8 @@ static int mm_invalidate_range_start(struct mmu_notifier *mn,
 {
 	struct vmmig_mm *vmm = container_of(mn, struct vmmig_mm, mn);
 
+	if (range->event == MMU_NOTIFY_PROTECTION_VMA)
+		WRITE_ONCE(vmm->reprotected, true);
 	if (entries_stay(range))
 		return 0;
 	atomic_inc(&vmm->busy);
@@ -326,17 +337,23 @@ static struct vmmig_block *find_block(struct vmmig_mappings *maps,
  */
 static bool make_write_notify(struct vm_area_struct *vma)
 {
-	pgprot_t prot = notify_prot(vma);
-	bool changed = false;
+	bool changed = !is_write_notify(vma, vma->vm_flags);
 
-	if (pgprot_val(vma->vm_page_prot) != pgprot_val(prot)) {
+	if (changed) {
 		vma_start_write(vma);
-		WRITE_ONCE(vma->vm_page_prot, prot);
-		changed = true;
+		WRITE_ONCE(vma->vm_page_prot, notify_prot(vma->vm_flags));
 	}
 	if (!(vma->vm_flags & VM_NOHUGEPAGE))
 		vm_flags_set(vma, VM_NOHUGEPAGE);
 	return changed;
+}
+
+/* Does somebody else need to know of writes: soft-dirty, userfaultfd? */
+static bool is_watched_by_others(struct vm_area_struct *vma)
+{
+	return userfaultfd_wp(vma) ||
+	       (IS_ENABLED(CONFIG_MEM_SOFT_DIRTY) &&
+		!(vma->vm_flags & VM_SOFTDIRTY));
 }
 
 /* Leaves alone what had its protection or flag from somebody else. */
@@ -344,7 +361,7 @@ static void undo_write_notify(struct vm_area_struct *vma,
 			      const struct vmmig_map *map)
 {
 	vma_start_write(vma);
-	if (map->was_shared_prot)
+	if (map->was_shared_prot && !is_watched_by_others(vma))
 		WRITE_ONCE(vma->vm_page_prot, vm_get_page_prot(vma->vm_flags));
 	if (map->was_huge_allowed)
 		vm_flags_clear(vma, VM_NOHUGEPAGE);
@@ -358,8 +375,7 @@ static void remember_before(struct vmmig_map *map,
 	const struct vmmig_map *was =
 		old ? vmmig_map_lookup(old, map->start) : NULL;
 
-	map->was_shared_prot = pgprot_val(vma->vm_page_prot) !=
-			       pgprot_val(notify_prot(vma));
+	map->was_shared_prot = !is_write_notify(vma, vma->vm_flags);
 	map->was_huge_allowed = !(vma->vm_flags & VM_NOHUGEPAGE);
 	if (was) {
 		map->was_shared_prot |= was->was_shared_prot;
@@ -385,11 +401,18 @@ static unsigned int count_maps(struct vmmig_mappings *maps,
 	return nr;
 }
 
+static void mark_news(struct vmmig_mappings *maps, const struct vmmig_map *map)
+{
+	mark_map_range(map, map->start, map->end);
+	maps->news++;
+}
+
 /*
  * Everything that the new table maps and the old one did not map in the same
  * way counts as written: nobody has watched those entries so far.
  */
-static void mark_new_ranges(const struct vmmig_map_table *old,
+static void mark_new_ranges(struct vmmig_mappings *maps,
+			    const struct vmmig_map_table *old,
 			    const struct vmmig_map_table *new)
 {
 	unsigned int i;
@@ -404,8 +427,36 @@ static void mark_new_ranges(const struct vmmig_map_table *old,
 		    was->pgoff + ((map->start - was->start) >> PAGE_SHIFT) ==
 			    map->pgoff)
 			continue;
-		mark_map_range(map, map->start, map->end);
+		mark_news(maps, map);
 	}
+}
+
+/* Most of the time nothing has changed, and reading is enough to know. */
+static bool is_in_sync(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
+{
+	const struct vmmig_map_table *table =
+		rcu_dereference_protected(vmm->table, true);
+	VMA_ITERATOR(vmi, vmm->mn.mm, 0);
+	struct vm_area_struct *vma;
+	unsigned int i = 0;
+
+	mmap_assert_locked(vmm->mn.mm);
+	if (!table || READ_ONCE(vmm->reprotected))
+		return false;
+	for_each_vma(vmi, vma) {
+		struct vmmig_block *block = find_block(maps, vma);
+		const struct vmmig_map *map = &table->map[i];
+
+		if (!block)
+			continue;
+		if (i++ == table->nr || map->block != block ||
+		    map->start != vma->vm_start || map->end != vma->vm_end ||
+		    map->pgoff != vma->vm_pgoff ||
+		    !is_write_notify(vma, vma->vm_flags) ||
+		    !(vma->vm_flags & VM_NOHUGEPAGE))
+			return false;
+	}
+	return i == table->nr;
 }
 
 /* Bring the table of one address space up to date; mmap_lock is held. */
@@ -416,8 +467,11 @@ static int sync_mm(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
 	struct vmmig_map_table *table, *old;
 	struct vm_area_struct *vma;
 	unsigned int nr, i = 0;
+	bool reprotected;
 
 	mmap_assert_write_locked(mm);
+	reprotected = READ_ONCE(vmm->reprotected);
+	WRITE_ONCE(vmm->reprotected, false);
 
 	old = rcu_dereference_protected(vmm->table, true);
 	nr = count_maps(maps, mm);
@@ -440,13 +494,19 @@ static int sync_mm(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
 		map->block = block;
 		remember_before(map, vma, old, maps->armed);
 		i++;
-		/* A known mapping that lost its protection is a new one. */
-		if (make_write_notify(vma) && maps->armed)
-			mark_map_range(map, map->start, map->end);
+		/*
+		 * A known mapping that lost its protection is a new one. One
+		 * that nobody can write through now looks protected, but may
+		 * have been writable for a while.
+		 */
+		if ((make_write_notify(vma) ||
+		     (reprotected && !(vma->vm_flags & VM_WRITE))) &&
+		    maps->armed)
+			mark_news(maps, map);
 	}
 
 	if (maps->armed)
-		mark_new_ranges(old, table);
+		mark_new_ranges(maps, old, table);
 	rcu_assign_pointer(vmm->table, table);
 	if (old)
 		kfree_rcu(old, rcu);
@@ -580,9 +640,16 @@ int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len)
 				err = add_mm(maps, mms[i], &vmm);
 		}
 		if (!err) {
-			mmap_write_lock(mms[i]);
-			err = sync_mm(maps, vmm);
-			mmap_write_unlock(mms[i]);
+			bool in_sync;
+
+			mmap_read_lock(mms[i]);
+			in_sync = is_in_sync(maps, vmm);
+			mmap_read_unlock(mms[i]);
+			if (!in_sync) {
+				mmap_write_lock(mms[i]);
+				err = sync_mm(maps, vmm);
+				mmap_write_unlock(mms[i]);
+			}
 			vmm->seen = true;
 		}
 		mmput(mms[i]);
@@ -601,6 +668,7 @@ int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len)
 	}
 
 	if (lost && maps->armed) {
+		maps->news++;
 		for (i = 0; i < maps->nr_blocks; i++)
 			vmmig_block_mark_written(&maps->blocks[i], 0,
 						 maps->blocks[i].nr_pages);
@@ -609,20 +677,32 @@ int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len)
 	return 0;
 }
 
-static void restore_mm(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
+/* @table: what is known of the address space, or NULL */
+static void restore_mm(struct vmmig_mappings *maps, struct mm_struct *mm,
+		       const struct vmmig_map_table *table)
 {
-	const struct vmmig_map_table *table =
-		rcu_dereference_protected(vmm->table, true);
-	VMA_ITERATOR(vmi, vmm->mn.mm, 0);
+	static const struct vmmig_map inherited = {
+		.was_shared_prot = true,
+		.was_huge_allowed = true,
+	};
+	VMA_ITERATOR(vmi, mm, 0);
 	struct vm_area_struct *vma;
 
+	mmap_write_lock(mm);
 	for_each_vma(vmi, vma) {
 		const struct vmmig_map *map = table ?
 			vmmig_map_lookup(table, vma->vm_start) : NULL;
+		struct vmmig_block *block = find_block(maps, vma);
 
-		if (map && find_block(maps, vma) == map->block)
+		if (!block)
+			continue;
+		if (map && map->block == block)
 			undo_write_notify(vma, map);
+		else if (is_write_notify(vma, vma->vm_flags))
+			/* Moved or forked since the last sync. */
+			undo_write_notify(vma, &inherited);
 	}
+	mmap_write_unlock(mm);
 }
 
 /**
@@ -651,15 +731,24 @@ bool vmmig_mappings_busy(struct vmmig_mappings *maps)
  */
 void vmmig_mappings_release(struct vmmig_mappings *maps)
 {
+	struct mm_struct *mms[VMMIG_MAX_MMS];
 	struct vmmig_mm *vmm, *next;
+	bool lost;
+	int nr, i;
 
+	/* Those that were forked since the last sync. */
+	nr = maps->armed ? collect_mms(maps, mms, &lost) : 0;
+	for (i = 0; i < nr; i++) {
+		if (!vmmig_mappings_find(maps, mms[i]))
+			restore_mm(maps, mms[i], NULL);
+		mmput(mms[i]);
+	}
 	list_for_each_entry_safe(vmm, next, &maps->mms, node) {
 		struct mm_struct *mm = vmm->mn.mm;
 
 		if (mmget_not_zero(mm)) {
-			mmap_write_lock(mm);
-			restore_mm(maps, vmm);
-			mmap_write_unlock(mm);
+			restore_mm(maps, mm,
+				   rcu_dereference_protected(vmm->table, true));
 			mmput(mm);
 		}
 		/* The notifier holds the struct, if not the users. */

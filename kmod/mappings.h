@@ -63,6 +63,7 @@ struct vmmig_map_table {
  * @owner: back pointer
  * @busy: invalidations that have begun and not ended
  * @observed: an observer uses @table, the entry stays until the session ends
+ * @reprotected: protections of mappings changed since the last sync
  * @released: the address space is gone, no more callbacks come
  * @seen: found by the current sync
  */
@@ -73,6 +74,7 @@ struct vmmig_mm {
 	struct vmmig_mappings *owner;
 	atomic_t busy;
 	bool observed;
+	bool reprotected;
 	bool released;
 	bool seen;
 };
@@ -84,6 +86,7 @@ struct vmmig_mm {
  * @blocks: the session's blocks
  * @nr_blocks: entries in @blocks
  * @unmapped: pages whose entries were taken away
+ * @news: mappings that a sync found new or changed, and so counted as written
  * @armed: the first sync is done, what is new from now on counts as written
  */
 struct vmmig_mappings {
@@ -92,6 +95,7 @@ struct vmmig_mappings {
 	struct vmmig_block *blocks;
 	unsigned int nr_blocks;
 	atomic64_t unmapped;
+	unsigned int news;
 	bool armed;
 };
 

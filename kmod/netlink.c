@@ -86,11 +86,16 @@ struct figure {
 static int put_stats(struct sk_buff *skb, struct vmmig_session *s)
 {
 	const struct vmmig_figures *fig = &s->fig;
-	u64 end = READ_ONCE(s->end_ns), ram_pages = 0;
+	u64 end = READ_ONCE(s->end_ns), ram_pages = 0, before, planned;
 	struct vmmig_counters sum;
 	struct nlattr *nest;
 	unsigned int i;
 
+	/* Read before the sum, so that the difference is never negative. */
+	spin_lock(&s->lock);
+	before = s->pass.before.pages_data + s->pass.before.pages_zero;
+	planned = s->pass.planned;
+	spin_unlock(&s->lock);
 	vmmig_session_sum(s, &sum);
 	for (i = 0; i < s->nr_blocks; i++)
 		ram_pages += s->blocks[i].nr_pages;
@@ -104,23 +109,22 @@ static int put_stats(struct sk_buff *skb, struct vmmig_session *s)
 		{ VMMIG_A_STATS_PAGES_SKIPPED, sum.pages_skipped },
 		{ VMMIG_A_STATS_BYTES, sum.bytes },
 		{ VMMIG_A_STATS_PASS_PAGES,
-		  sum.pages_data + sum.pages_zero -
-			  s->pass.before.pages_data - s->pass.before.pages_zero },
-		{ VMMIG_A_STATS_PASS_PLANNED, s->pass.planned },
-		{ VMMIG_A_STATS_PAGES_REMAINING, fig->pages_remaining },
-		{ VMMIG_A_STATS_DIRTY_PAGES_RATE, fig->dirty_pages_rate },
-		{ VMMIG_A_STATS_BYTES_RATE, fig->bytes_rate },
-		{ VMMIG_A_STATS_SCAN_NS, fig->scan_ns },
-		{ VMMIG_A_STATS_FINAL_NS, fig->final_ns },
-		{ VMMIG_A_STATS_FINAL_SCAN_NS, fig->final_scan_ns },
-		{ VMMIG_A_STATS_FINAL_PAGES, fig->final_pages },
-		{ VMMIG_A_STATS_CONFIRM_NS, fig->confirm_ns },
-		{ VMMIG_A_STATS_CONFIRM_PAGES, fig->confirm_pages },
+		  sum.pages_data + sum.pages_zero - before },
+		{ VMMIG_A_STATS_PASS_PLANNED, planned },
+		{ VMMIG_A_STATS_PAGES_REMAINING, READ_ONCE(fig->pages_remaining) },
+		{ VMMIG_A_STATS_DIRTY_PAGES_RATE, READ_ONCE(fig->dirty_pages_rate) },
+		{ VMMIG_A_STATS_BYTES_RATE, READ_ONCE(fig->bytes_rate) },
+		{ VMMIG_A_STATS_SCAN_NS, READ_ONCE(fig->scan_ns) },
+		{ VMMIG_A_STATS_FINAL_NS, READ_ONCE(fig->final_ns) },
+		{ VMMIG_A_STATS_FINAL_SCAN_NS, READ_ONCE(fig->final_scan_ns) },
+		{ VMMIG_A_STATS_FINAL_PAGES, READ_ONCE(fig->final_pages) },
+		{ VMMIG_A_STATS_CONFIRM_NS, READ_ONCE(fig->confirm_ns) },
+		{ VMMIG_A_STATS_CONFIRM_PAGES, READ_ONCE(fig->confirm_pages) },
 		{ VMMIG_A_STATS_CPU_NS, sum.cpu_ns },
-		{ VMMIG_A_STATS_KERNEL_BYTES, fig->kernel_bytes },
-		{ VMMIG_A_STATS_RING_EVENTS, fig->ring_events },
+		{ VMMIG_A_STATS_KERNEL_BYTES, READ_ONCE(fig->kernel_bytes) },
+		{ VMMIG_A_STATS_RING_EVENTS, READ_ONCE(fig->ring_events) },
 		{ VMMIG_A_STATS_HOST_PAGES, sum.host_pages },
-		{ VMMIG_A_STATS_UNMAPPED_PAGES, fig->unmapped_pages },
+		{ VMMIG_A_STATS_UNMAPPED_PAGES, READ_ONCE(fig->unmapped_pages) },
 		{ VMMIG_A_STATS_PINNED_PAGES, sum.pinned_pages },
 		{ VMMIG_A_STATS_FALLBACK_CHUNKS, sum.fallback_chunks },
 	};
@@ -161,7 +165,8 @@ static int put_session(struct sk_buff *skb, struct vmmig_session *s,
 	    nla_put_u32(skb, VMMIG_A_SESSION_STATE, state) ||
 	    nla_put_string(skb, VMMIG_A_SESSION_NAME, s->name) ||
 	    nla_put_u32(skb, VMMIG_A_SESSION_STREAMS, s->nr_streams) ||
-	    nla_put_uint(skb, VMMIG_A_SESSION_HELLO_NS, s->fig.hello_ns))
+	    nla_put_uint(skb, VMMIG_A_SESSION_HELLO_NS,
+			 READ_ONCE(s->fig.hello_ns)))
 		goto cancel;
 	if (s->role == VMMIG_ROLE_SOURCE &&
 	    (nla_put_u32(skb, VMMIG_A_SESSION_TRACKING, s->tracking) ||

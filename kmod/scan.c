@@ -55,7 +55,7 @@ static void scan_block(struct vmmig_block *block)
 		chunk += scanner->nr_chunks;
 		INIT_WORK_ONSTACK(&scanner->work, scanner_work);
 		if (nr)
-			queue_work(vmmig_wq, &scanner->work);
+			queue_work(vmmig_short_wq, &scanner->work);
 	}
 	scanner_work(&scanners[0].work);
 	for (i = 1; i < nr; i++)

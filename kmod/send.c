@@ -108,6 +108,7 @@ static bool page_is_zero(struct page *page)
 	return zero;
 }
 
+/* The folio is up to date. */
 static int add_page(struct vmmig_stream *stream, struct vmmig_block *block,
 		    struct folio *folio, pgoff_t index)
 {
@@ -119,14 +120,17 @@ static int add_page(struct vmmig_stream *stream, struct vmmig_block *block,
 			 block->id, index);
 		return -EHWPOISON;
 	}
-	/* Allocated by fallocate() and never written: has no content yet. */
-	if (!folio_test_uptodate(folio) || page_is_zero(page))
+	if (page_is_zero(page))
 		return add_zero(stream, block, index);
 	return add_data(stream, block, index, page);
 }
 
-/* Not in the page cache at this moment: swapped out, or a hole. */
-static int add_missing(struct vmmig_stream *stream, struct vmmig_block *block,
+/*
+ * Let shmem tell under the folio's lock what is there: swapped out, a hole,
+ * allocated by fallocate() and never written, or in the middle of a migration
+ * (its new place is in the page cache before it is up to date).
+ */
+static int add_unsure(struct vmmig_stream *stream, struct vmmig_block *block,
 		       pgoff_t index)
 {
 	struct folio *folio;
@@ -165,15 +169,20 @@ static int send_run(struct vmmig_stream *stream, struct vmmig_block *block,
 
 		if (!filemap_get_folios_contig(block->mapping, &next, last,
 					       &batch)) {
-			err = add_missing(stream, block, index++);
+			err = add_unsure(stream, block, index++);
 			continue;
 		}
 		for (i = 0; i < folio_batch_count(&batch); i++) {
 			struct folio *folio = batch.folios[i];
 			pgoff_t end = min(folio_next_index(folio), last + 1);
 
-			for (; index < end && !err; index++)
-				err = add_page(stream, block, folio, index);
+			for (; index < end && !err; index++) {
+				if (folio_test_uptodate(folio))
+					err = add_page(stream, block, folio,
+						       index);
+				else
+					err = add_unsure(stream, block, index);
+			}
 		}
 		folio_batch_release(&batch);
 	}
@@ -272,6 +281,10 @@ static bool interrupted(struct vmmig_stream *stream, int *err)
 		*err = -ECANCELED;
 	} else if (READ_ONCE(s->error)) {
 		*err = -EPIPE;
+	} else if (s->kvm && vmmig_vm_gone(s->kvm)) {
+		strscpy(stream->why, "the VM's process has exited",
+			sizeof(stream->why));
+		*err = -ESRCH;
 	} else if (vmmig_sock_readable(stream->sock)) {
 		/* In the middle of a pass the peer has only errors to tell. */
 		*err = vmmig_stream_recv(stream, &msg);

@@ -21,17 +21,26 @@
 /* Ended sessions whose figures stay readable, per network namespace. */
 #define MAX_ENDED	128
 /*
- * Sessions that run, on the whole host. Each takes up to 1 + VMMIG_MAX_STREAMS
- * slots of the workqueue for its whole life.
+ * Sessions that run, on the whole host, and works of theirs: each takes up to
+ * 1 + its streams slots of the workqueue for its whole life, and those of an
+ * unbound queue are divided among the nodes.
  */
 #define MAX_RUNNING	32
+#define MAX_WORKS	(WQ_UNBOUND_MAX_ACTIVE / num_online_nodes())
 /* A cancelled session has so long to say goodbye before its sockets go. */
 #define KICK_DELAY	msecs_to_jiffies(500)
+/*
+ * Lowest limit of the bandwidth. A socket that paces more slowly than this
+ * keeps pages of the guest for minutes after the session.
+ */
+#define MIN_RATE	SZ_64K
 /* Progress events, and the interval of the byte rate. */
 #define PROGRESS_NS	(500 * NSEC_PER_MSEC)
 
 /* Sessions and streams run here; nothing else does. */
 struct workqueue_struct *vmmig_wq;
+/* What must not wait for them: the final scan, and the end of sessions. */
+struct workqueue_struct *vmmig_short_wq;
 
 /**
  * struct vmmig_net - the sessions of a network namespace
@@ -51,6 +60,7 @@ struct vmmig_net {
 
 static unsigned int vmmig_net_id;
 static atomic_t nr_running;
+static atomic_t nr_works;
 
 /*
  * One RAM file is in one running session at most, on either side. Protects
@@ -186,10 +196,20 @@ static int session_claim_blocks(struct vmmig_session *s,
 	return err;
 }
 
+static void session_announce(struct vmmig_session *s, enum vmmig_state old,
+			     enum vmmig_state state)
+{
+	trace_vmmig_state(s->id, old, state);
+	if (vmmig_state_ended(state))
+		s->end_ns = ktime_get_ns();
+	vmmig_netlink_notify(s);
+	wake_up_all(&s->wait);
+}
+
 /**
  * vmmig_session_set_state - go to another state, and tell
  * @s: the session
- * @state: the new state
+ * @state: the new state, not one of the ends
  *
  * Context: Process context, may sleep. The session's own work.
  */
@@ -208,11 +228,29 @@ void vmmig_session_set_state(struct vmmig_session *s, enum vmmig_state state)
 	if (WARN_ONCE(!allowed, "vmmig: session %u: %s to %s\n", s->id,
 		      vmmig_state_name(old), vmmig_state_name(state)))
 		return;
-	trace_vmmig_state(s->id, old, state);
-	if (vmmig_state_ended(state))
-		s->end_ns = ktime_get_ns();
-	vmmig_netlink_notify(s);
-	wake_up_all(&s->wait);
+	session_announce(s, old, state);
+}
+
+/* The error decides which end; nobody may set one between the two. */
+static void session_end(struct vmmig_session *s)
+{
+	enum vmmig_state old, state;
+
+	spin_lock(&s->lock);
+	if (s->error == -ECANCELED)
+		state = VMMIG_STATE_CANCELLED;
+	else if (s->error)
+		state = VMMIG_STATE_FAILED;
+	else if (s->role == VMMIG_ROLE_SOURCE)
+		state = VMMIG_STATE_DONE;
+	else
+		state = VMMIG_STATE_COMPLETE;
+	old = s->state;
+	s->state = state;
+	spin_unlock(&s->lock);
+
+	WARN_ON_ONCE(!vmmig_state_allowed(old, state));
+	session_announce(s, old, state);
 }
 
 /**
@@ -221,7 +259,8 @@ void vmmig_session_set_state(struct vmmig_session *s, enum vmmig_state state)
  * @err: negative errno; -ECANCELED if somebody asked for it
  * @fmt: the sentence
  *
- * The first reason stays, what follows is its consequence.
+ * The first reason stays, what follows is its consequence. A session that has
+ * ended well stays so.
  *
  * Context: Process context.
  */
@@ -231,8 +270,8 @@ void vmmig_session_fail(struct vmmig_session *s, int err, const char *fmt, ...)
 	char *c;
 
 	spin_lock(&s->lock);
-	if (!s->error) {
-		s->error = err;
+	if (!s->error && !vmmig_state_ended(s->state)) {
+		WRITE_ONCE(s->error, err);
 		va_start(args, fmt);
 		vsnprintf(s->reason, sizeof(s->reason), fmt, args);
 		va_end(args);
@@ -342,26 +381,38 @@ static void session_remember(struct vmmig_session *s)
 		vmmig_session_put(oldest);
 }
 
+/* Is there room for another one? */
+static bool session_admit(const struct vmmig_session *s)
+{
+	int works = 1 + s->nr_streams;
+
+	if (!atomic_add_unless(&nr_running, 1, MAX_RUNNING))
+		return false;
+	if (atomic_add_return(works, &nr_works) <= MAX_WORKS)
+		return true;
+	atomic_sub(works, &nr_works);
+	atomic_dec(&nr_running);
+	return false;
+}
+
+static void session_unadmit(const struct vmmig_session *s)
+{
+	atomic_sub(1 + s->nr_streams, &nr_works);
+	atomic_dec(&nr_running);
+}
+
 static void session_work(struct work_struct *work)
 {
 	struct vmmig_session *s = container_of(work, struct vmmig_session, work);
-	enum vmmig_state end;
 
 	if (s->role == VMMIG_ROLE_SOURCE)
 		vmmig_source_run(s);
 	else
 		vmmig_destination_run(s);
 
-	if (!s->error)
-		end = s->role == VMMIG_ROLE_SOURCE ? VMMIG_STATE_DONE :
-						     VMMIG_STATE_COMPLETE;
-	else if (s->error == -ECANCELED)
-		end = VMMIG_STATE_CANCELLED;
-	else
-		end = VMMIG_STATE_FAILED;
 	/* Somebody waits for the news, with a VM stopped: clean up later. */
 	session_remember(s);
-	vmmig_session_set_state(s, end);
+	session_end(s);
 	/* Nobody arms it any more in an end state. */
 	cancel_delayed_work_sync(&s->kick);
 	session_release(s);
@@ -371,8 +422,8 @@ static void session_work(struct work_struct *work)
 	 * return, since it destroys the workqueue after the last reference on
 	 * the module is gone.
 	 */
+	session_unadmit(s);
 	vmmig_session_put(s);
-	atomic_dec(&nr_running);
 	module_put(THIS_MODULE);
 }
 
@@ -464,7 +515,9 @@ int vmmig_session_check(struct vmmig_session *s,
 	unsigned int i;
 	int err;
 
-	err = check_unique_ids(s, extack);
+	err = vmmig_session_check_rate(s->rate_limit, extack);
+	if (!err)
+		err = check_unique_ids(s, extack);
 	if (err)
 		return err;
 	err = session_claim_blocks(s, extack);
@@ -500,7 +553,7 @@ int vmmig_session_start(struct vmmig_session *s,
 	struct vmmig_net *vnet = net_generic(s->net, vmmig_net_id);
 	int err;
 
-	if (!atomic_add_unless(&nr_running, 1, MAX_RUNNING)) {
+	if (!session_admit(s)) {
 		NL_SET_ERR_MSG(extack,
 			       "too many sessions run on this host; wait until one has ended");
 		return -EUSERS;
@@ -508,7 +561,7 @@ int vmmig_session_start(struct vmmig_session *s,
 	/* Sessions that run keep the module; unloading is refused. */
 	if (!try_module_get(THIS_MODULE)) {
 		NL_SET_ERR_MSG(extack, "the module is being unloaded");
-		atomic_dec(&nr_running);
+		session_unadmit(s);
 		return -ENODEV;
 	}
 
@@ -521,7 +574,7 @@ int vmmig_session_start(struct vmmig_session *s,
 	mutex_unlock(&vnet->lock);
 	if (err < 0) {
 		module_put(THIS_MODULE);
-		atomic_dec(&nr_running);
+		session_unadmit(s);
 		return err;
 	}
 
@@ -595,7 +648,8 @@ struct vmmig_session *vmmig_session_next(struct net *net, unsigned long *id)
  * tells about the rest.
  *
  * Context: Process context.
- * Return: 0, -EOPNOTSUPP at a destination, -EBUSY in a wrong state.
+ * Return: 0, -EOPNOTSUPP at a destination, -EBUSY in a wrong state, -EINVAL to
+ *	hold a second time.
  */
 int vmmig_session_finalize(struct vmmig_session *s, bool hold,
 			   struct netlink_ext_ack *extack)
@@ -609,9 +663,15 @@ int vmmig_session_finalize(struct vmmig_session *s, bool hold,
 
 	spin_lock(&s->lock);
 	switch (s->state) {
+	case VMMIG_STATE_SYNCED:
+		if (hold) {
+			NL_SET_ERR_MSG(extack, "the session is held already, finalize ends it");
+			err = -EINVAL;
+			break;
+		}
+		fallthrough;
 	case VMMIG_STATE_BULK:
 	case VMMIG_STATE_ITERATING:
-	case VMMIG_STATE_SYNCED:
 		if (s->finalize) {
 			NL_SET_ERR_MSG(extack, "the final sync was asked for already");
 			err = -EALREADY;
@@ -658,7 +718,7 @@ int vmmig_session_cancel(struct vmmig_session *s,
 	} else {
 		WRITE_ONCE(s->cancel, true);
 		/* Under the lock: the end cancels the kick after its state. */
-		queue_delayed_work(system_unbound_wq, &s->kick,
+		queue_delayed_work(vmmig_short_wq, &s->kick,
 				   s->role == VMMIG_ROLE_SOURCE ? KICK_DELAY : 0);
 	}
 	spin_unlock(&s->lock);
@@ -673,8 +733,7 @@ static void apply_rate(struct vmmig_session *s)
 	unsigned int i;
 
 	lockdep_assert_held(&s->sock_lock);
-	if (rate)
-		rate = max(div_u64(rate, s->nr_streams), 1ULL);
+	rate = div_u64(rate, s->nr_streams);
 	for (i = 0; i < s->nr_streams; i++) {
 		if (s->streams[i].sock)
 			vmmig_sock_set_rate(s->streams[i].sock, rate);
@@ -695,17 +754,34 @@ void vmmig_session_apply_rate(struct vmmig_session *s)
 }
 
 /**
+ * vmmig_session_check_rate - is this a sensible limit of the bandwidth?
+ * @rate: bytes per second over all streams, 0 for none
+ * @extack: gets a sentence on failure
+ *
+ * Return: 0 or -ERANGE.
+ */
+int vmmig_session_check_rate(u64 rate, struct netlink_ext_ack *extack)
+{
+	if (!rate || rate >= MIN_RATE)
+		return 0;
+	NL_SET_ERR_MSG(extack, "rate limit: below 64 KiB per second");
+	return -ERANGE;
+}
+
+/**
  * vmmig_session_set_rate - change the bandwidth limit
  * @s: a source
  * @rate: bytes per second over all streams, 0 for none
  * @extack: gets a sentence on failure
  *
  * Context: Process context, may sleep.
- * Return: 0, -EOPNOTSUPP at a destination, -EBUSY if it has ended.
+ * Return: 0, -EOPNOTSUPP at a destination, -EBUSY if it has ended, -ERANGE.
  */
 int vmmig_session_set_rate(struct vmmig_session *s, u64 rate,
 			   struct netlink_ext_ack *extack)
 {
+	int err;
+
 	if (s->role != VMMIG_ROLE_SOURCE) {
 		NL_SET_ERR_MSG(extack, "the source of a migration sets its bandwidth");
 		return -EOPNOTSUPP;
@@ -714,6 +790,9 @@ int vmmig_session_set_rate(struct vmmig_session *s, u64 rate,
 		NL_SET_ERR_MSG(extack, "the session has ended");
 		return -EBUSY;
 	}
+	err = vmmig_session_check_rate(rate, extack);
+	if (err)
+		return err;
 
 	mutex_lock(&s->sock_lock);
 	WRITE_ONCE(s->rate_limit, rate);
@@ -767,9 +846,14 @@ int vmmig_session_init(void)
 				   WQ_UNBOUND_MAX_ACTIVE);
 	if (!vmmig_wq)
 		return -ENOMEM;
-	err = register_pernet_subsys(&net_ops);
-	if (err)
-		destroy_workqueue(vmmig_wq);
+	vmmig_short_wq = alloc_workqueue("vmmig_short",
+					 WQ_UNBOUND | WQ_HIGHPRI | WQ_SYSFS, 0);
+	err = vmmig_short_wq ? register_pernet_subsys(&net_ops) : -ENOMEM;
+	if (!err)
+		return 0;
+	if (vmmig_short_wq)
+		destroy_workqueue(vmmig_short_wq);
+	destroy_workqueue(vmmig_wq);
 	return err;
 }
 
@@ -782,6 +866,7 @@ int vmmig_session_init(void)
 void vmmig_session_exit(void)
 {
 	destroy_workqueue(vmmig_wq);
+	destroy_workqueue(vmmig_short_wq);
 	unregister_pernet_subsys(&net_ops);
 	WARN_ON_ONCE(!xa_empty(&busy_mappings));
 }

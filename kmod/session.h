@@ -116,7 +116,10 @@ struct vmmig_pass {
 };
 
 /**
- * struct vmmig_figures - results for people, written by the session's work
+ * struct vmmig_figures - results for people
+ *
+ * Each is a word, written by the session's work or stream 0's, read by anybody
+ * with READ_ONCE().
  */
 struct vmmig_figures {
 	u64 hello_ns;
@@ -142,7 +145,7 @@ struct vmmig_figures {
  * @net: network namespace; a reference is held until the end
  * @ref: references
  * @ended: in the namespace's list of ended sessions
- * @lock: protects @state, @error and @reason
+ * @lock: protects @state, @error, @reason, and @pass.before with @pass.planned
  * @state: changed by session_set_state() only
  * @error: negative errno of the failure
  * @reason: sentence of the failure
@@ -180,7 +183,7 @@ struct vmmig_session {
 	struct kref ref;
 	struct list_head ended;
 
-	spinlock_t lock;	/* protects state, error, reason */
+	spinlock_t lock;	/* protects state, error, reason, part of pass */
 	enum vmmig_state state;
 	int error;
 	char reason[VMMIG_REASON_LEN + 1];
@@ -215,6 +218,7 @@ struct vmmig_session {
 };
 
 extern struct workqueue_struct *vmmig_wq;
+extern struct workqueue_struct *vmmig_short_wq;
 
 /* session.c: life and death */
 int vmmig_session_init(void);
@@ -235,6 +239,7 @@ int vmmig_session_finalize(struct vmmig_session *s, bool hold,
 			   struct netlink_ext_ack *extack);
 int vmmig_session_cancel(struct vmmig_session *s,
 			 struct netlink_ext_ack *extack);
+int vmmig_session_check_rate(u64 rate, struct netlink_ext_ack *extack);
 int vmmig_session_set_rate(struct vmmig_session *s, u64 rate,
 			   struct netlink_ext_ack *extack);
 

@@ -24,6 +24,9 @@
 #define PEER_INTERVAL		msecs_to_jiffies(100)
 /* A stopped VM needs one final pass; something still writes if it needs so many. */
 #define MAX_FINAL_PASSES	8
+/* The final scan waits so long for page table entries that are going away. */
+#define QUIET_NS		(2 * NSEC_PER_SEC)
+#define QUIET_STEP_US		500
 /*
  * DMA that is not over yet gets some time. Pins that stay are those of a
  * nested guest (kvm_vcpu_map() keeps them), which nobody writes through now.
@@ -191,14 +194,19 @@ static u64 count_used(const struct vmmig_session *s)
 static void begin_pass(struct vmmig_session *s, enum vmmig_pass_kind kind,
 		       bool full)
 {
+	u64 planned = kind == VMMIG_PASS_BULK ? count_used(s) :
+						s->fig.pages_remaining;
 	struct vmmig_pass *pass = &s->pass;
+	struct vmmig_counters sum;
 
 	pass->kind = kind;
 	pass->full = full;
-	pass->planned = kind == VMMIG_PASS_BULK ? count_used(s) :
-						  s->fig.pages_remaining;
 	pass->start_ns = ktime_get_ns();
-	vmmig_session_sum(s, &pass->before);
+	vmmig_session_sum(s, &sum);
+	spin_lock(&s->lock);
+	pass->before = sum;
+	pass->planned = planned;
+	spin_unlock(&s->lock);
 	WRITE_ONCE(pass->nr, pass->nr + 1);
 	trace_vmmig_pass_begin(s->id, pass->nr, kind, full);
 }
@@ -264,6 +272,15 @@ static int run_streams(struct vmmig_session *s)
 	return err;
 }
 
+/* Its RAM must not be kept after it. */
+static int check_vm_lives(struct vmmig_session *s)
+{
+	if (!s->kvm || !vmmig_vm_gone(s->kvm))
+		return 0;
+	vmmig_session_fail(s, -ESRCH, "the VM's process has exited");
+	return -ESRCH;
+}
+
 /* Who maps the RAM now? Slots that changed make a pass a full one. */
 static int look_around(struct vmmig_session *s, bool *changed)
 {
@@ -271,10 +288,9 @@ static int look_around(struct vmmig_session *s, bool *changed)
 	char why[VMMIG_REASON_LEN + 1];
 	int err;
 
-	if (s->kvm && vmmig_vm_gone(s->kvm)) {
-		vmmig_session_fail(s, -ESRCH, "the VM's process has exited");
-		return -ESRCH;
-	}
+	err = check_vm_lives(s);
+	if (err)
+		return err;
 	if (what) {
 		vmmig_session_fail(s, -EOPNOTSUPP,
 				   "the VM got %s, which is not supported",
@@ -339,46 +355,109 @@ static int iterate(struct vmmig_session *s)
 	return 0;
 }
 
+/* Is the host taking page table entries or pages away right now? */
+static bool in_motion(struct vmmig_session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr_blocks; i++) {
+		if (vmmig_block_punching(&s->blocks[i]))
+			return true;
+	}
+	return vmmig_mappings_busy(&s->maps);
+}
+
+static int wait_until_still(struct vmmig_session *s)
+{
+	u64 end = ktime_get_ns() + QUIET_NS;
+
+	while (in_motion(s)) {
+		if (READ_ONCE(s->cancel)) {
+			vmmig_session_fail(s, -ECANCELED,
+					   "cancelled by request");
+			return -ECANCELED;
+		}
+		if (ktime_get_ns() > end) {
+			vmmig_session_fail(s, -EBUSY,
+					   "guest RAM is unmapped or punched all the time; find out by whom");
+			return -EBUSY;
+		}
+		fsleep(QUIET_STEP_US);
+	}
+	return 0;
+}
+
+static int final_pass(struct vmmig_session *s)
+{
+	int err;
+
+	begin_pass(s, VMMIG_PASS_FINAL, false);
+	err = run_streams(s);
+	if (!err)
+		end_pass(s, 0);
+	return err;
+}
+
 /*
- * The VM is stopped. One scan of everything; another one if anything was
- * reported meanwhile, by the ring, a notifier or a new mapping.
+ * One scan of all RAM, and what it found is sent. @again: somebody may have
+ * written meanwhile, as KVM reported it or a mapping or a slot has changed.
+ *
+ * Reports of notifiers do not count: the host may reclaim and compact memory
+ * as it likes. With no entry on its way when the scan begins, each dirty entry
+ * is found by the scan, or was reported before it went, and the pass comes
+ * after both.
  */
+static int final_try(struct vmmig_session *s, u64 *scan_ns, bool *again)
+{
+	unsigned int news;
+	u64 start, events;
+	bool changed;
+	int err;
+
+	err = wait_until_still(s);
+	if (!err)
+		err = look_around(s, &changed);
+	if (err)
+		return err;
+	news = s->maps.news;
+	events = atomic64_read(&s->obs.events);
+	start = ktime_get_ns();
+	err = vmmig_final_scan(s);
+	*scan_ns += ktime_get_ns() - start;
+	if (!err)
+		err = final_pass(s);
+	if (!err)
+		err = look_around(s, &changed);
+	*again = changed || news != s->maps.news ||
+		 events != atomic64_read(&s->obs.events);
+	return err;
+}
+
+/* The VM is stopped, so one try should do. */
 static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
 {
 	struct vmmig_counters before, after;
 	unsigned int tries, waits = 0;
-	u64 start, again;
-	bool changed;
+	bool again;
 	int err;
 
 	*scan_ns = 0;
 	vmmig_session_sum(s, &before);
 	for (tries = 0; tries < MAX_FINAL_PASSES; tries++) {
-		err = look_around(s, &changed);
+		err = final_try(s, scan_ns, &again);
 		if (err)
 			return err;
-		start = ktime_get_ns();
-		err = vmmig_final_scan(s);
+		if (again)
+			continue;
+		if (!count_again(s) || waits == MAX_LATE_DMA_WAITS)
+			break;
+		waits++;
+		fsleep(LATE_DMA_US);
+	}
+	if (tries < MAX_FINAL_PASSES && count_written(s)) {
+		err = final_pass(s);
 		if (err)
 			return err;
-		*scan_ns += ktime_get_ns() - start;
-
-		begin_pass(s, VMMIG_PASS_FINAL, false);
-		err = run_streams(s);
-		if (err)
-			return err;
-		end_pass(s, 0);
-		err = look_around(s, &changed);
-		if (err)
-			return err;
-		again = count_again(s);
-		if (!changed && !vmmig_mappings_busy(&s->maps) &&
-		    !count_written(s)) {
-			if (!again || waits == MAX_LATE_DMA_WAITS)
-				break;
-			waits++;
-			fsleep(LATE_DMA_US);
-		}
 	}
 	if (tries == MAX_FINAL_PASSES) {
 		vmmig_session_fail(s, -EBUSY,
@@ -400,6 +479,9 @@ static int wait_for_confirm(struct vmmig_session *s)
 	/* The peer has nothing to say here, unless it gives up. */
 	while (!wait_event_idle_timeout(s->wait, READ_ONCE(s->finalize) ||
 					READ_ONCE(s->cancel), PEER_INTERVAL)) {
+		err = check_vm_lives(s);
+		if (err)
+			return err;
 		if (!vmmig_sock_readable(stream->sock))
 			continue;
 		err = vmmig_stream_recv(stream, &msg);

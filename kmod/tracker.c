@@ -23,6 +23,9 @@
 #include "mappings.h"
 #include "tracker.h"
 
+/* The page table walk does not reschedule by itself: 128 MiB at a time. */
+#define SLICE_CHUNKS	64UL
+
 /**
  * vmmig_tracker_pending - is a visit to this chunk known to be worthwhile?
  * @block: the block
@@ -283,13 +286,21 @@ unscannable:
 void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
 			      unsigned long nr_chunks)
 {
-	pgoff_t first = vmmig_chunk_first(chunk), start = 0, end = 0;
-	pgoff_t nr = min_t(pgoff_t, nr_chunks * VMMIG_CHUNK_PAGES,
-			   block->nr_pages - first);
+	unsigned long last = chunk + nr_chunks, slice;
 
-	clean_record_shared_mapping_range(block->mapping, first, nr, first,
-					  vmmig_chunk_bits(block->again, chunk),
-					  &start, &end);
+	for (; chunk < last; chunk += slice) {
+		pgoff_t first = vmmig_chunk_first(chunk), start = 0, end = 0;
+
+		slice = min(last - chunk, SLICE_CHUNKS);
+		clean_record_shared_mapping_range(block->mapping, first,
+						  min(slice * VMMIG_CHUNK_PAGES,
+						      block->nr_pages - first),
+						  first,
+						  vmmig_chunk_bits(block->again,
+								   chunk),
+						  &start, &end);
+		cond_resched();
+	}
 }
 
 /*

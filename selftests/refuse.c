@@ -387,6 +387,7 @@ TEST_F(refuse, finalize_twice)
 	EXPECT_EQ(0, vmmig_nl_finalize(m->nl, m->src, false, &m->err));
 	EXPECT_EQ(-EALREADY, vmmig_nl_finalize(m->nl, m->src, false, &m->err));
 	EXPECT_TRUE(!!strstr(m->err.text, "already")) TH_LOG("%s", m->err.text);
+	REFUSED(ERANGE, "below 64 KiB", vmmig_nl_set_rate(m->nl, m->src, 65535, &m->err));
 	vmmig_nl_set_rate(m->nl, m->src, 0, &m->err);
 	EXPECT_EQ(VMMIG_STATE_DONE, move_wait(m, m->src, IN_END));
 	EXPECT_EQ(VMMIG_STATE_COMPLETE, move_wait(m, m->dst, IN_END));

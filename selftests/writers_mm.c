@@ -1,82 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Promise: page tables and pages that change while RAM moves cost pages that
+ * Promise: page tables that processes change while RAM moves cost pages that
  * are sent again, never a page that is missed.
- * Catches: dirty bits that go away with their entry (exit, munmap, mremap,
- * swap, migration, hole punching), processes that map late or privately,
- * page protections that are not put back.
+ * Catches: dirty bits that go away with their entry (exit, munmap, mremap, hole
+ * punching), processes that map late or privately, page protections that are
+ * not put back.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/swap.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "harness.h"
-#include "util.h"
-
-#define RAM	(16 * MIB)
-#define PAGES	(RAM / PAGE)
-
-FIXTURE(mm) {
-	struct move m;
-	int fd;
-	char *ram;
-	uint32_t state;
-};
-
-FIXTURE_SETUP(mm)
-{
-	log_mark();
-	ASSERT_EQ(0, move_init(&self->m)) TH_LOG("%s", self->m.err.text);
-	move_block(&self->m, "ram", RAM);
-	self->fd = self->m.block[0].src;
-	ram_fill(self->fd, 0, RAM, 3);
-	self->ram = ram_map(self->fd, RAM);
-	self->state = 77;
-	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
-	ASSERT_EQ(VMMIG_STATE_ITERATING, move_wait(&self->m, self->m.src, IN(ITERATING)))
-		TH_LOG("%s", self->m.err.text);
-}
-
-FIXTURE_TEARDOWN(mm)
-{
-	move_over(&self->m);
-	if (self->ram)
-		munmap(self->ram, RAM);
-	move_free(&self->m);
-	EXPECT_EQ(0, log_bad());
-}
-
-static void scribble(FIXTURE_DATA(mm) *self, char *ram, int times)
-{
-	while (times--)
-		ram[rnd(&self->state) % RAM] ^= 0x55;
-}
-
-/* Passes go on beside what the test does: long enough for a few of them */
-static void let_pass(FIXTURE_DATA(mm) *self, unsigned int passes)
-{
-	int64_t end = now_ms() + PATIENCE_MS;
-	struct vmmig_session s;
-	unsigned int until = 0;
-
-	while (now_ms() < end && !move_get(&self->m, self->m.src, &s)) {
-		if (!until)
-			until = s.stats.pass + passes;
-		if (s.stats.pass >= until || vmmig_state_ended(s.state))
-			return;
-		nap(5);
-	}
-}
-
-#define EQUAL_AT_THE_END() do { \
-	ASSERT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text); \
-	EXPECT_EQ(0, move_differs(&self->m)); \
-} while (0)
+#include "mm.h"
 
 /* A process that has the RAM mapped: waits for a byte, writes, and is gone */
 static pid_t writer_in_waiting(FIXTURE_DATA(mm) *self, int go, bool exec)
@@ -222,43 +160,6 @@ TEST_F(mm, punches_holes)
 	self->ram[4 * MIB] = 7;
 	EQUAL_AT_THE_END();
 	EXPECT_EQ(ram_used(self->fd), ram_used(self->m.block[0].dst));
-}
-
-/* Entries go from page tables, pages go to swap and come back elsewhere */
-TEST_F(mm, swaps)
-{
-	char *pages = self->ram;
-
-	if (run("modprobe -q zram && echo 256M >/sys/block/zram0/disksize && mkswap -q /dev/zram0 >/dev/null 2>&1") ||
-	    swapon("/dev/zram0", 0))
-		SKIP(return, "no swap");
-	for (int i = 0; i < 6; i++) {
-		scribble(self, pages, 300);
-		if (madvise(pages, RAM, MADV_PAGEOUT))
-			TH_LOG("madvise failed");
-		scribble(self, pages, 300);
-		if (i % 2)
-			let_pass(self, 1);
-	}
-	madvise(pages, RAM, MADV_PAGEOUT);
-	EXPECT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text);
-	EXPECT_EQ(0, move_differs(&self->m));
-	munmap(self->ram, RAM);
-	self->ram = NULL;
-	move_free(&self->m);
-	EXPECT_EQ(0, swapoff("/dev/zram0"));
-	run("echo 1 >/sys/block/zram0/reset");
-	ASSERT_EQ(0, move_init(&self->m));
-}
-
-TEST_F(mm, compacts)
-{
-	for (int i = 0; i < 6; i++) {
-		scribble(self, self->ram, 300);
-		run("echo 1 >/proc/sys/vm/compact_memory");
-		scribble(self, self->ram, 300);
-	}
-	EQUAL_AT_THE_END();
 }
 
 TEST_F(mm, maps_privately_in_mid_flight)
