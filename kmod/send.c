@@ -131,7 +131,7 @@ static int add_page(struct vmmig_stream *stream, struct vmmig_block *block,
  * (its new place is in the page cache before it is up to date).
  */
 static int add_unsure(struct vmmig_stream *stream, struct vmmig_block *block,
-		       pgoff_t index)
+		      pgoff_t index)
 {
 	struct folio *folio;
 	int err;
