@@ -454,8 +454,11 @@ static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
 		waits++;
 		fsleep(LATE_DMA_US);
 	}
+	/* What the host took away meanwhile; a hole may have been made. */
 	if (tries < MAX_FINAL_PASSES && count_written(s)) {
-		err = final_pass(s);
+		err = wait_until_still(s);
+		if (!err)
+			err = final_pass(s);
 		if (err)
 			return err;
 	}
