@@ -32,7 +32,7 @@ paused_there() {
 
 # Written faster than it is sent: vCPUs must be slowed down
 throttled_there() {
-	there --auto-converge --bandwidth 24M --timeout 150 || return
+	there --auto-converge --bandwidth 8M --timeout 150 || return
 	[ "$(field throttle-mb "$REPORT")" -gt 0 ] || { echo "it was not throttled"; return 1; }
 	echo "vCPUs were held to $(field throttle-mb "$REPORT") MB/s each"
 }
@@ -91,7 +91,7 @@ set_matrix_same() {
 		done
 	done
 	APPEND="wl.rate=max" move_case q35 2 4096 2 --streams 4 --auto-converge
-	t "throttling: guest starts" eval 'APPEND="wl.rate=max" start_guest --machine q35 --smp 2 --ring 4096' &&
+	t "throttling: guest starts" eval 'APPEND="wl.rate=max wl.mem=48M" start_guest --machine q35 --smp 2 --ring 4096 --mem 160M' &&
 		t "throttling: there" throttled_there
 	stop_guest >/dev/null 2>&1
 	move_case q35 2 4096 1 --tracking scan
