@@ -87,7 +87,7 @@ set_matrix_same() {
 	local m s r
 	for m in microvm q35; do
 		for s in 1 2 4; do
-			for r in 0 4096; do move_case "$m" "$s" "$r" 2; done
+			for r in 0 4096; do move_case "$m" "$s" "$r" 1; done
 		done
 	done
 	APPEND="wl.rate=max" move_case q35 2 4096 2 --streams 4 --auto-converge
@@ -105,7 +105,7 @@ set_matrix_mixed() {
 		return
 	fi
 	for s in 1 2 4; do
-		for r in 0 4096; do move_case q35 "$s" "$r" 2; done
+		for r in 0 4096; do move_case q35 "$s" "$r" 1; done
 	done
 	microvm_refused
 }
