@@ -3,9 +3,11 @@
 #
 #   make demo               set up everything, show a VM move between two hosts
 #   make check              set up everything, pass every test
-#   make check-debug        the same on kernels with KASAN, lockdep, KCSAN...
-#   make stress SEED=N SECONDS=M  random guests, changes and pressure
-#   make check-matrix       every combination of machines; soak N=100: many moves
+#   make check-matrix       every combination of machines
+#   make check-debug        the tests on kernels with KASAN, lockdep, KCSAN...
+#   make soak N=100         so many moves back and forth
+#   make stress SEED=1 SECONDS=300   random guests, changes and pressure
+#   make bench              compare with QEMU's own migration; BENCH="--quick"
 #   make modules tools      build for this machine's kernel, nothing is set up
 #   make install            install what was built; modules_install: the module
 #
@@ -46,6 +48,9 @@ check-matrix:
 check-debug:
 	scripts/check roots debug kernel-kasan paths-kasan kernel-kcsan
 
+bench:
+	scripts/bench $(BENCH)
+
 soak:
 	N=$(or $(N),100) scripts/check roots build soak
 
@@ -55,4 +60,4 @@ unexport SECONDS
 stress:
 	SEED=$(or $(SEED),1) SECONDS_EACH=$(or $(SECONDS),300) scripts/check roots build stress-$(or $(ROOT),trixie)
 
-.PHONY: all modules modules_install tools install clean demo check check-matrix check-debug soak stress
+.PHONY: all modules modules_install tools install clean demo check bench check-matrix check-debug soak stress
