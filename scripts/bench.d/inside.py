@@ -312,6 +312,8 @@ def main():
         bench.save()
         for side in sides:
             side.end()
+    if any("error" in info for info in bench.result["scenarios"].values()):
+        sys.exit(1)
 
 
 def over_two_hosts(bench):

@@ -38,7 +38,7 @@ class Scenario:
 
 
 def filled(gib, **more):
-    return Scenario(f"idle, {gib} GiB filled", gib * 1024 + 256, f"wl.fill={gib}G wl.mem=32M wl.rate=0",
+    return Scenario(f"idle, {gib} GiB filled", gib * 1064 + 216, f"wl.fill={gib}G wl.mem=32M wl.rate=0",
                     ALL, smp=2, **more)
 
 
