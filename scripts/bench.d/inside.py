@@ -134,8 +134,10 @@ class Bench:
         for key in ("source", "target"):
             row[f"qemu_cpu_{key}_s"] = sampler.process_seconds(key, start, end)
             row[f"qemu_memory_{key}"] = sampler.growth(key, start, end)
-        row["memory"] = (row["qemu_memory_source"] + row["qemu_memory_target"] +
-                         row.get("kernel_bytes", 0))
+        # Private RAM can't be told from what the migration takes
+        if "--private" not in self.guest_args:
+            row["memory"] = (row["qemu_memory_source"] + row["qemu_memory_target"] +
+                             row.get("kernel_bytes", 0))
 
     @staticmethod
     def guest_figures(row, before, work, after, seconds):
