@@ -127,8 +127,9 @@ def scenario_part(data, name):
     for title in ("iperf3", "iperf3 -Z"):
         rows = [x for x in data.links if x["scenario"] == name and x["title"] == title]
         if rows:
-            yield (f"{title}: {spread([x['throughput'] for x in rows], 1e6, '{:.0f}')} MB/s, "
-                   f"CPU {spread([x['cpu_per_gib'] for x in rows], 1, '{:.2f}')} s/GiB  ")
+            cpu = [x["cpu_per_gib"] for x in rows if "cpu_per_gib" in x]
+            yield (f"{title}: {spread([x['throughput'] for x in rows], 1e6, '{:.0f}')} MB/s"
+                   + (f", CPU {spread(cpu, 1, '{:.2f}')} s/GiB  " if cpu else "  "))
     yield ""
     for rate in data.rates(name):
         columns = [c for c in COLUMNS if any(data.values(name, s.name, c[0], rate) for s in SYSTEMS)]
