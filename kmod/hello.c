@@ -218,6 +218,9 @@ void vmmig_stream_send_error(struct vmmig_stream *stream)
 	strscpy(text, s->reason, sizeof(text));
 	msg.arg = -s->error;
 	spin_unlock(&s->lock);
+	/* A cancel that came too late. */
+	if (!msg.arg)
+		return;
 
 	msg.len = strlen(text);
 	vmmig_sock_send_msg(stream->sock, &msg, text, false);

@@ -21,6 +21,7 @@
 
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/oom.h>
 #include <linux/rbtree.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -230,6 +231,21 @@ static u64 mark_range(struct vmmig_mm *vmm, unsigned long start,
 	return nr;
 }
 
+static bool is_guest_range(struct vmmig_mm *vmm, unsigned long start,
+			   unsigned long end)
+{
+	const struct vmmig_map_table *table;
+	bool found = false;
+	unsigned int i;
+
+	rcu_read_lock();
+	table = rcu_dereference(vmm->table);
+	for (i = 0; table && i < table->nr && !found; i++)
+		found = start < table->map[i].end && end > table->map[i].start;
+	rcu_read_unlock();
+	return found;
+}
+
 /*
  * Called under whatever the page table code holds, also when it must not
  * block: only atomic bit operations here.
@@ -239,7 +255,8 @@ static int mm_invalidate_range_start(struct mmu_notifier *mn,
 {
 	struct vmmig_mm *vmm = container_of(mn, struct vmmig_mm, mn);
 
-	if (range->event == MMU_NOTIFY_PROTECTION_VMA)
+	if (range->event == MMU_NOTIFY_PROTECTION_VMA &&
+	    is_guest_range(vmm, range->start, range->end))
 		WRITE_ONCE(vmm->reprotected, true);
 	if (entries_stay(range))
 		return 0;
@@ -496,11 +513,12 @@ static int sync_mm(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
 		i++;
 		/*
 		 * A known mapping that lost its protection is a new one. One
-		 * that nobody can write through now looks protected, but may
-		 * have been writable for a while.
+		 * that looks protected for another reason now may have been
+		 * writable for a while.
 		 */
 		if ((make_write_notify(vma) ||
-		     (reprotected && !(vma->vm_flags & VM_WRITE))) &&
+		     (reprotected && (!(vma->vm_flags & VM_WRITE) ||
+				      is_watched_by_others(vma)))) &&
 		    maps->armed)
 			mark_news(maps, map);
 	}
@@ -513,7 +531,10 @@ static int sync_mm(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
 	return 0;
 }
 
-/* Called with a reference on the users of @mm. */
+/*
+ * Called with a reference on the users of @mm. A fork that failed leaves an
+ * address space that must not be walked: -ESRCH.
+ */
 static int add_mm(struct vmmig_mappings *maps, struct mm_struct *mm,
 		  struct vmmig_mm **result)
 {
@@ -527,7 +548,11 @@ static int add_mm(struct vmmig_mappings *maps, struct mm_struct *mm,
 		return -ENOMEM;
 	vmm->owner = maps;
 	vmm->mn.ops = &mm_notifier_ops;
-	err = mmu_notifier_register(&vmm->mn, mm);
+	mmap_write_lock(mm);
+	err = check_stable_address_space(mm) ? -ESRCH :
+					       __mmu_notifier_register(&vmm->mn,
+								       mm);
+	mmap_write_unlock(mm);
 	if (err) {
 		kfree(vmm);
 		return err;
@@ -639,7 +664,10 @@ int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len)
 			if (!vmm)
 				err = add_mm(maps, mms[i], &vmm);
 		}
-		if (!err) {
+		if (err == -ESRCH) {
+			lost = true;
+			err = 0;
+		} else if (!err) {
 			bool in_sync;
 
 			mmap_read_lock(mms[i]);
@@ -687,8 +715,11 @@ static void restore_mm(struct vmmig_mappings *maps, struct mm_struct *mm,
 	};
 	VMA_ITERATOR(vmi, mm, 0);
 	struct vm_area_struct *vma;
+	const vm_flags_t ours = VM_SHARED | VM_WRITE;
 
 	mmap_write_lock(mm);
+	if (!table && check_stable_address_space(mm))
+		goto unlock;
 	for_each_vma(vmi, vma) {
 		const struct vmmig_map *map = table ?
 			vmmig_map_lookup(table, vma->vm_start) : NULL;
@@ -698,10 +729,12 @@ static void restore_mm(struct vmmig_mappings *maps, struct mm_struct *mm,
 			continue;
 		if (map && map->block == block)
 			undo_write_notify(vma, map);
-		else if (is_write_notify(vma, vma->vm_flags))
+		else if ((vma->vm_flags & ours) == ours &&
+			 is_write_notify(vma, vma->vm_flags))
 			/* Moved or forked since the last sync. */
 			undo_write_notify(vma, &inherited);
 	}
+unlock:
 	mmap_write_unlock(mm);
 }
 
@@ -736,6 +769,15 @@ void vmmig_mappings_release(struct vmmig_mappings *maps)
 	bool lost;
 	int nr, i;
 
+	list_for_each_entry(vmm, &maps->mms, node) {
+		struct mm_struct *mm = vmm->mn.mm;
+
+		if (!mmget_not_zero(mm))
+			continue;
+		restore_mm(maps, mm,
+			   rcu_dereference_protected(vmm->table, true));
+		mmput(mm);
+	}
 	/* Those that were forked since the last sync. */
 	nr = maps->armed ? collect_mms(maps, mms, &lost) : 0;
 	for (i = 0; i < nr; i++) {
@@ -743,15 +785,7 @@ void vmmig_mappings_release(struct vmmig_mappings *maps)
 			restore_mm(maps, mms[i], NULL);
 		mmput(mms[i]);
 	}
-	list_for_each_entry_safe(vmm, next, &maps->mms, node) {
-		struct mm_struct *mm = vmm->mn.mm;
-
-		if (mmget_not_zero(mm)) {
-			restore_mm(maps, mm,
-				   rcu_dereference_protected(vmm->table, true));
-			mmput(mm);
-		}
-		/* The notifier holds the struct, if not the users. */
+	/* The notifier holds the struct, if not the users. */
+	list_for_each_entry_safe(vmm, next, &maps->mms, node)
 		remove_mm(maps, vmm);
-	}
 }

@@ -218,6 +218,29 @@ bool vmmig_block_punching(const struct vmmig_block *block)
 }
 
 /**
+ * vmmig_block_has_gone_pages - was a page reported that is a hole by now?
+ * @block: the block
+ *
+ * Looks at the pages that the destination has content of. A page that was
+ * swapped out is none of them, the page cache has an entry for it.
+ *
+ * Context: Process context.
+ * Return: true if so.
+ */
+bool vmmig_block_has_gone_pages(const struct vmmig_block *block)
+{
+	unsigned long page;
+
+	for_each_set_bit(page, block->written, block->nr_pages) {
+		if (test_bit(page, block->sent) &&
+		    !xa_load(&block->mapping->i_pages, page))
+			return true;
+		cond_resched();
+	}
+	return false;
+}
+
+/**
  * vmmig_block_pages_used - pages of a block that are in memory
  * @block: the block
  *

@@ -86,6 +86,7 @@ void vmmig_block_close(struct vmmig_block *block);
 bool vmmig_block_chunk_empty(struct vmmig_block *block, unsigned long chunk);
 bool vmmig_block_chunk_huge(struct vmmig_block *block, unsigned long chunk);
 bool vmmig_block_punching(const struct vmmig_block *block);
+bool vmmig_block_has_gone_pages(const struct vmmig_block *block);
 u64 vmmig_block_pages_used(struct vmmig_block *block);
 void vmmig_block_mark_written(struct vmmig_block *block, pgoff_t first,
 			      pgoff_t nr);

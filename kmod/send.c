@@ -138,8 +138,12 @@ static int add_unsure(struct vmmig_stream *stream, struct vmmig_block *block,
 
 	err = shmem_get_folio(file_inode(block->file), index, 0, &folio,
 			      SGP_READ);
-	if (err)
+	if (err) {
+		snprintf(stream->why, sizeof(stream->why),
+			 "RAM block %.64s: page %lu of the source can't be read (error %d)",
+			 block->id, index, err);
 		return err;
+	}
 	if (!folio)
 		return add_zero(stream, block, index);
 	folio_unlock(folio);

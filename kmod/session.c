@@ -26,7 +26,7 @@
  * unbound queue are divided among the nodes.
  */
 #define MAX_RUNNING	32
-#define MAX_WORKS	(WQ_UNBOUND_MAX_ACTIVE / num_online_nodes())
+#define MAX_WORKS	(WQ_UNBOUND_MAX_ACTIVE / num_node_state(N_CPU))
 /* A cancelled session has so long to say goodbye before its sockets go. */
 #define KICK_DELAY	msecs_to_jiffies(500)
 /*

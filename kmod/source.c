@@ -355,6 +355,19 @@ static int iterate(struct vmmig_session *s)
 	return 0;
 }
 
+/* Was a page reported that is a hole now, or soon? Reclaim makes none. */
+static bool holes_left(struct vmmig_session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr_blocks; i++) {
+		if (vmmig_block_punching(&s->blocks[i]) ||
+		    vmmig_block_has_gone_pages(&s->blocks[i]))
+			return true;
+	}
+	return false;
+}
+
 /* Is the host taking page table entries or pages away right now? */
 static bool in_motion(struct vmmig_session *s)
 {
@@ -398,6 +411,28 @@ static int final_pass(struct vmmig_session *s)
 	return err;
 }
 
+/* What was reported during the pass is sent too, as it may be a hole now. */
+static int final_passes(struct vmmig_session *s)
+{
+	unsigned int tries;
+	int err;
+
+	err = final_pass(s);
+	for (tries = 0; !err && count_written(s); tries++) {
+		if (tries && !holes_left(s))
+			break;
+		if (tries == MAX_FINAL_PASSES) {
+			vmmig_session_fail(s, -EBUSY,
+					   "holes are punched into guest RAM all the time; find out by whom");
+			return -EBUSY;
+		}
+		err = wait_until_still(s);
+		if (!err)
+			err = final_pass(s);
+	}
+	return err;
+}
+
 /*
  * One scan of all RAM, and what it found is sent. @again: somebody may have
  * written meanwhile, as KVM reported it or a mapping or a slot has changed.
@@ -425,7 +460,7 @@ static int final_try(struct vmmig_session *s, u64 *scan_ns, bool *again)
 	err = vmmig_final_scan(s);
 	*scan_ns += ktime_get_ns() - start;
 	if (!err)
-		err = final_pass(s);
+		err = final_passes(s);
 	if (!err)
 		err = look_around(s, &changed);
 	*again = changed || news != s->maps.news ||
@@ -453,14 +488,6 @@ static int final_sync(struct vmmig_session *s, u64 *pages, u64 *scan_ns)
 			break;
 		waits++;
 		fsleep(LATE_DMA_US);
-	}
-	/* What the host took away meanwhile; a hole may have been made. */
-	if (tries < MAX_FINAL_PASSES && count_written(s)) {
-		err = wait_until_still(s);
-		if (!err)
-			err = final_pass(s);
-		if (err)
-			return err;
 	}
 	if (tries == MAX_FINAL_PASSES) {
 		vmmig_session_fail(s, -EBUSY,
