@@ -143,8 +143,8 @@ class Progress:
             return
         self.last = time.monotonic()
         text = f"pass {p['pass']}: {size(p['bytes'])} sent, {size(p['bytes-rate'])}/s"
-        # In the first pass nobody knows yet
-        if p["pass"] > 1:
+        # Known from the first pass after the first one
+        if p["pass"] > 2:
             text += (f"; {size(p['pages-remaining'] * PAGE)} left, the VM writes "
                      f"{size(p['dirty-pages-rate'] * PAGE)}/s")
         tell("live", text)

@@ -36,8 +36,7 @@ void check_host(struct findings *f, const char *where)
 		program_run(modprobe, NULL, 0, 10000);
 		if (vmmig_nl_open(&nl, &err)) {
 			findings_add(f, FINDING_REFUSED, where,
-				     "the kernel module vmmig is not there and modprobe could not load it: %s",
-				     err.text);
+				     "the kernel module vmmig is not loaded, and modprobe could not load it; install it (make modules_install, depmod -a) or look at dmesg");
 			return;
 		}
 	}

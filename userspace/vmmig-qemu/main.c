@@ -55,6 +55,10 @@ int main(int argc, char **argv)
 		options_free(&o);
 		return code;
 	}
-	fputs("vmmig-qemu: give migrate or check; see --help\n", stderr);
+	if (argc > 1)
+		fprintf(stderr, "vmmig-qemu: there is no command '%s'; ", argv[1]);
+	else
+		fputs("vmmig-qemu: a command is missing; ", stderr);
+	fputs("give migrate or check, and options after it; see --help\n", stderr);
 	return EXIT_USAGE;
 }

@@ -363,7 +363,7 @@ static void explain_unknown(struct migration *m, bool from_peer)
 	fprintf(stderr,
 		"vmmig-qemu: the VM was handed over to %s, but whether it runs there is not known.\n"
 		"It stays stopped here. Look at %s for its QEMU and ask that with query-status:\n"
-		"if it is running or paused there, use 'cont' there if need be, and 'quit' at %s here;\n"
+		"if it is running or paused there, use 'cont' and 'announce-self' there if need be, and 'quit' at %s here;\n"
 		"only if there is no such process may you use 'cont' at %s here.\n",
 		o->dest, o->dest, o->qmp, o->qmp);
 }
@@ -470,6 +470,11 @@ int migrate_check(const struct options *o)
 		json_object_put(list);
 	} else {
 		findings_print(&f, FINDING_OK);
+		if (!ret)
+			puts("The VM can be moved.");
+		else if (findings_refused(&f))
+			printf("The VM cannot be moved: %u refusals above.\n",
+			       findings_refused(&f));
 	}
 	if (ret && (ret != -EPERM || !f.n))
 		fprintf(stderr, "vmmig-qemu: %s: %s\n", m->step, err.text);

@@ -131,14 +131,17 @@ static bool wrong(const char *what, const char *value)
 static bool take_number(const char *what, const char *text, unsigned long min,
 			unsigned long max, unsigned int *value)
 {
+	const char *say = "vmmig-qemu: %s '%s' is not valid, it must be a number from %lu to %lu\n";
 	unsigned long n;
 	char *end;
 
 	errno = 0;
 	n = strtoul(text, &end, 10);
 	if (errno || end == text || *end || n < min || n > max ||
-	    text[0] == '-')
-		return wrong(what, text);
+	    text[0] == '-') {
+		fprintf(stderr, say, what, text, min, max);
+		return false;
+	}
 	*value = n;
 	return true;
 }
@@ -292,6 +295,8 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 	int c;
 
 	memset(o, 0, sizeof(*o));
+	/* getopt_long() begins its sentences with it. */
+	argv[0] = (char *)"vmmig-qemu";
 	o->rsh = "ssh";
 	o->remote_path = "vmmig-qemu";
 	o->dest_port = "0";
@@ -302,13 +307,17 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "e:qvh", longs, NULL)) >= 0) {
 		if (c == 'h')
 			return OPTIONS_HELP;
-		if (!take_option(o, c, optarg))
+		if (!take_option(o, c, optarg)) {
+			if (c == '?')
+				fputs("vmmig-qemu: see --help\n", stderr);
 			return OPTIONS_WRONG;
+		}
 	}
 	if (optind < argc)
 		o->dest = argv[optind++];
 	if (optind < argc || (o->dest && o->dest[0] == '-'))
-		wrong("argument", optind < argc ? argv[optind] : o->dest);
+		fprintf(stderr, "vmmig-qemu: '%s' is one argument too many, or not a host; see --help\n",
+			optind < argc ? argv[optind] : o->dest);
 	else if (!o->qmp)
 		fputs("vmmig-qemu: --qmp is missing; see --help\n", stderr);
 	else if (!o->dest && !check)

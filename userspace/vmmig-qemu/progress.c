@@ -36,19 +36,21 @@ void progress_step(struct migration *m, const char *fmt, ...)
 static void progress_line(const struct migration *m, char *line, size_t size)
 {
 	const struct vmmig_stats *s = &m->s.stats;
-	char sent[32], left[32], rate[32], dirty[32], down[32] = "?";
+	char sent[32], left[32], rate[32], dirty[32] = "?", down[32] = "?";
 
 	if (m->converge.downtime_ns < 3600 * NSEC_PER_SEC)
 		snprintf(down, sizeof(down), "%.0f ms",
 			 m->converge.downtime_ns / 1e6);
+	/* Measured by the passes after the first, at their end. */
+	if (s->pass > 2)
+		bytes_print((double)s->dirty_pages_rate * PAGE_BYTES, dirty,
+			    sizeof(dirty));
 	snprintf(line, size,
 		 "pass %u: sent %s, left %s, %s/s, written %s/s, downtime about %s",
 		 s->pass, bytes_print(s->bytes, sent, sizeof(sent)),
 		 bytes_print((double)s->pages_remaining * PAGE_BYTES, left,
 			     sizeof(left)),
-		 bytes_print(s->bytes_rate, rate, sizeof(rate)),
-		 bytes_print((double)s->dirty_pages_rate * PAGE_BYTES, dirty,
-			     sizeof(dirty)), down);
+		 bytes_print(s->bytes_rate, rate, sizeof(rate)), dirty, down);
 }
 
 static void progress_json(const struct migration *m)

@@ -167,7 +167,7 @@ int qmp_open(struct qmp *q, struct loop *l, const char *path,
 		return vmmig_fail(err, -errno, "socket: %s", strerror(errno));
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		ret = vmmig_fail(err, -errno,
-				 "cannot connect to the QMP socket %s: %s; the VM needs '-qmp unix:PATH,server=on,wait=off'",
+				 "cannot connect to the QMP socket %s: %s; has that QEMU ended? It needs '-qmp unix:PATH,server=on,wait=off'",
 				 path, strerror(errno));
 		close(fd);
 		return ret;
