@@ -7,7 +7,7 @@
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=/vmmig-build
 COMPARE=$HERE/compare
-LOG_BAD='WARNING:|BUG:|Oops|general protection|INFO: task|possible circular|inconsistent lock|KASAN|UBSAN|refcount_t:|detected stall|lockup|Call Trace|Bad page'
+LOG_BAD='WARNING:|BUG:|Oops|segfault at|Out of memory|oom-kill|general protection|INFO: task|possible circular|inconsistent lock|KASAN|UBSAN|refcount_t:|detected stall|lockup|Call Trace|Bad page'
 
 NR=0
 t() {
@@ -75,10 +75,17 @@ stop_guest() {
 	b rm -f /dev/shm/g.ram
 }
 
+# What there is to know when a QEMU does not answer any more
+post_mortem() {
+	# shellcheck disable=SC2016
+	on "$1" sh -c 'echo "host: $(hostname)"; pgrep -af "qemu-system|vmmig" | cut -c1-100; ls -l /dev/shm
+		tail -n 5 /var/log/vmmig/*.log; grep -E "^(MemFree|MemAvailable|Shmem):" /proc/meminfo; dmesg | tail -n 8' 2>&1
+}
+
 # healthy a|b: guest's own verifier and its TCP connection
 healthy() {
 	local where=$1 s before after v
-	s=$(on "$where" vm cmd g status) || return
+	s=$(on "$where" vm cmd g status) || { post_mortem "$where"; return 1; }
 	before=$(field work_done "$s")
 	v=$(on "$where" vm cmd g verify)
 	s=$(on "$where" vm cmd g status) || return

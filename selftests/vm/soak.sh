@@ -9,6 +9,7 @@ host_memory() {
 	# shellcheck disable=SC2016
 	on "$1" sh -c 'echo 2 >/proc/sys/vm/drop_caches; awk "/^(SUnreclaim|Percpu|VmallocUsed|KernelStack|PageTables):/ { n += \$2 } END { print n }" /proc/meminfo'
 }
+available() { on "$1" awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo; }
 host_files() { on "$1" cut -f1 /proc/sys/fs/file-nr; }
 host_processes() { on "$1" sh -c 'ls -d /proc/[0-9]*/exe | wc -l'; }
 
@@ -20,6 +21,7 @@ soak() {
 		t "move $i of $n, host$where to host$to" eval "migrate $where --downtime-limit 1000 && healthy $to && nothing_left $where" ||
 			{ bad=1; break; }
 		where=$to
+		echo "# MiB available: hosta $(available a), hostb $(available b)"
 		# Caches are warm after a few
 		if [ "$i" = 6 ]; then
 			mem_a=$(host_memory a) mem_b=$(host_memory b)
