@@ -151,10 +151,9 @@ static int place(struct vmmig_stream *stream, const struct vmmig_msg *msg)
 	struct vmmig_block *block = block_by_nr(s, msg->block);
 	int err;
 
-	if (s->kvm && vmmig_vm_gone(s->kvm)) {
-		vmmig_session_fail(s, -ESRCH, "the VM's process has exited");
-		return -ESRCH;
-	}
+	err = vmmig_session_check_vm(s);
+	if (err)
+		return err;
 	if (!block || msg->index >= block->nr_pages ||
 	    msg->count > block->nr_pages - msg->index) {
 		vmmig_session_fail(s, -EPROTO,

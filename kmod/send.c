@@ -283,24 +283,26 @@ static bool interrupted(struct vmmig_stream *stream, int *err)
 
 	if (READ_ONCE(s->cancel)) {
 		*err = -ECANCELED;
-	} else if (READ_ONCE(s->error)) {
+		return true;
+	}
+	if (READ_ONCE(s->error)) {
 		*err = -EPIPE;
-	} else if (s->kvm && vmmig_vm_gone(s->kvm)) {
-		strscpy(stream->why, "the VM's process has exited",
-			sizeof(stream->why));
-		*err = -ESRCH;
-	} else if (vmmig_sock_readable(stream->sock)) {
-		/* In the middle of a pass the peer has only errors to tell. */
-		*err = vmmig_stream_recv(stream, &msg);
-		if (!*err) {
-			snprintf(stream->why, sizeof(stream->why),
-				 "the peer sent %s in the middle of a pass",
-				 vmmig_proto_name(msg.type));
-			*err = -EPROTO;
-		}
-	} else {
+		return true;
+	}
+	*err = vmmig_session_check_vm(s);
+	if (*err)
+		return true;
+	if (!vmmig_sock_readable(stream->sock))
 		return s->pass.kind != VMMIG_PASS_FINAL &&
 		       READ_ONCE(s->finalize);
+
+	/* In the middle of a pass the peer has only errors to tell. */
+	*err = vmmig_stream_recv(stream, &msg);
+	if (!*err) {
+		snprintf(stream->why, sizeof(stream->why),
+			 "the peer sent %s in the middle of a pass",
+			 vmmig_proto_name(msg.type));
+		*err = -EPROTO;
 	}
 	return true;
 }

@@ -303,6 +303,23 @@ void vmmig_session_shutdown(struct vmmig_session *s)
 	mutex_unlock(&s->sock_lock);
 }
 
+/**
+ * vmmig_session_check_vm - does the VM's process live?
+ * @s: the session
+ *
+ * Its RAM must not be kept after it.
+ *
+ * Context: Process context.
+ * Return: 0 or -ESRCH, of which the session knows the reason.
+ */
+int vmmig_session_check_vm(struct vmmig_session *s)
+{
+	if (!s->kvm || !vmmig_vm_gone(s->kvm))
+		return 0;
+	vmmig_session_fail(s, -ESRCH, "the VM's process has exited");
+	return -ESRCH;
+}
+
 static void session_kick(struct work_struct *work)
 {
 	struct vmmig_session *s =
@@ -484,6 +501,15 @@ struct vmmig_session *vmmig_session_new(struct net *net, enum vmmig_role role,
 	return s;
 }
 
+/* Bytes per second over all streams, 0 for none. */
+static int check_rate(u64 rate, struct netlink_ext_ack *extack)
+{
+	if (!rate || rate >= MIN_RATE)
+		return 0;
+	NL_SET_ERR_MSG(extack, "rate limit: below 64 KiB per second");
+	return -ERANGE;
+}
+
 static int check_unique_ids(const struct vmmig_session *s,
 			    struct netlink_ext_ack *extack)
 {
@@ -515,7 +541,7 @@ int vmmig_session_check(struct vmmig_session *s,
 	unsigned int i;
 	int err;
 
-	err = vmmig_session_check_rate(s->rate_limit, extack);
+	err = check_rate(s->rate_limit, extack);
 	if (!err)
 		err = check_unique_ids(s, extack);
 	if (err)
@@ -754,21 +780,6 @@ void vmmig_session_apply_rate(struct vmmig_session *s)
 }
 
 /**
- * vmmig_session_check_rate - is this a sensible limit of the bandwidth?
- * @rate: bytes per second over all streams, 0 for none
- * @extack: gets a sentence on failure
- *
- * Return: 0 or -ERANGE.
- */
-int vmmig_session_check_rate(u64 rate, struct netlink_ext_ack *extack)
-{
-	if (!rate || rate >= MIN_RATE)
-		return 0;
-	NL_SET_ERR_MSG(extack, "rate limit: below 64 KiB per second");
-	return -ERANGE;
-}
-
-/**
  * vmmig_session_set_rate - change the bandwidth limit
  * @s: a source
  * @rate: bytes per second over all streams, 0 for none
@@ -790,7 +801,7 @@ int vmmig_session_set_rate(struct vmmig_session *s, u64 rate,
 		NL_SET_ERR_MSG(extack, "the session has ended");
 		return -EBUSY;
 	}
-	err = vmmig_session_check_rate(rate, extack);
+	err = check_rate(rate, extack);
 	if (err)
 		return err;
 

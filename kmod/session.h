@@ -239,7 +239,6 @@ int vmmig_session_finalize(struct vmmig_session *s, bool hold,
 			   struct netlink_ext_ack *extack);
 int vmmig_session_cancel(struct vmmig_session *s,
 			 struct netlink_ext_ack *extack);
-int vmmig_session_check_rate(u64 rate, struct netlink_ext_ack *extack);
 int vmmig_session_set_rate(struct vmmig_session *s, u64 rate,
 			   struct netlink_ext_ack *extack);
 
@@ -248,6 +247,7 @@ void vmmig_session_set_state(struct vmmig_session *s, enum vmmig_state state);
 void vmmig_session_fail(struct vmmig_session *s, int err, const char *fmt, ...)
 	__printf(3, 4);
 enum vmmig_state vmmig_session_state(struct vmmig_session *s);
+int vmmig_session_check_vm(struct vmmig_session *s);
 void vmmig_session_shutdown(struct vmmig_session *s);
 void vmmig_session_sum(const struct vmmig_session *s,
 		       struct vmmig_counters *sum);

@@ -272,15 +272,6 @@ static int run_streams(struct vmmig_session *s)
 	return err;
 }
 
-/* Its RAM must not be kept after it. */
-static int check_vm_lives(struct vmmig_session *s)
-{
-	if (!s->kvm || !vmmig_vm_gone(s->kvm))
-		return 0;
-	vmmig_session_fail(s, -ESRCH, "the VM's process has exited");
-	return -ESRCH;
-}
-
 /* Who maps the RAM now? Slots that changed make a pass a full one. */
 static int look_around(struct vmmig_session *s, bool *changed)
 {
@@ -288,7 +279,7 @@ static int look_around(struct vmmig_session *s, bool *changed)
 	char why[VMMIG_REASON_LEN + 1];
 	int err;
 
-	err = check_vm_lives(s);
+	err = vmmig_session_check_vm(s);
 	if (err)
 		return err;
 	if (what) {
@@ -509,7 +500,7 @@ static int wait_for_confirm(struct vmmig_session *s)
 	/* The peer has nothing to say here, unless it gives up. */
 	while (!wait_event_idle_timeout(s->wait, READ_ONCE(s->finalize) ||
 					READ_ONCE(s->cancel), PEER_INTERVAL)) {
-		err = check_vm_lives(s);
+		err = vmmig_session_check_vm(s);
 		if (err)
 			return err;
 		if (!vmmig_sock_readable(stream->sock))

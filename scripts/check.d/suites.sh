@@ -179,7 +179,7 @@ suite_soak() {
 }
 
 suite_stress() {
-	local VM_RC=0 root=${1:-${STRESS_ROOT:-trixie}}
+	local VM_RC=0 root=${1:-trixie}
 	VM_TIMEOUT=$((600 + ${SECONDS_EACH:-300})) pair_run "$root" "$root" "stress=${SEED:-1}:${SECONDS_EACH:-300}"
 	return "$VM_RC"
 }

@@ -11,7 +11,6 @@ host_memory() {
 }
 available() { on "$1" awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo; }
 host_files() { on "$1" cut -f1 /proc/sys/fs/file-nr; }
-host_processes() { on "$1" sh -c 'ls -d /proc/[0-9]*/exe | wc -l'; }
 
 soak() {
 	local n=$1 i where=a to mem_a mem_b files_a files_b bad=0
