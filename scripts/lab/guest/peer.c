@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
@@ -25,7 +26,8 @@ enum { LISTEN, UDP, CONTROL, FIXED };
 
 struct client {
 	bool control;
-	size_t have;
+	bool sending;		/* m is whole and goes back, done bytes of it went */
+	size_t done;
 	struct wl_msg m;
 	uint64_t seq;
 };
@@ -96,26 +98,45 @@ static void control(int fd)
 		return;
 }
 
-/* Takes all whole messages; false when the client is gone */
-static bool echo(int fd, struct client *c)
+static void take_message(struct client *c)
+{
+	c->m.peer_ns = now_ns();
+	count(&tcp, c->m.peer_ns);
+	if (c->m.seq != ++c->seq || c->m.sum != wl_mix(c->m.seq)) {
+		tcp.bad++;
+		c->seq = c->m.seq;
+	}
+}
+
+/*
+ * Sends whole messages back, until there are none or the socket is full: a
+ * guest that was away for long has many under way. False when the client is gone.
+ */
+static bool echo(struct pollfd *p, struct client *c)
 {
 	for (;;) {
-		ssize_t n = recv(fd, (char *)&c->m + c->have, sizeof(c->m) - c->have, 0);
+		char *at = (char *)&c->m + c->done;
+		size_t left = sizeof(c->m) - c->done;
+		ssize_t n = c->sending ? send(p->fd, at, left, MSG_NOSIGNAL) :
+					 recv(p->fd, at, left, 0);
 
-		if (n <= 0)
-			return n < 0;
-		c->have += n;
-		if (c->have < sizeof(c->m))
-			continue;
-		c->have = 0;
-		c->m.peer_ns = now_ns();
-		count(&tcp, c->m.peer_ns);
-		if (c->m.seq != ++c->seq || c->m.sum != wl_mix(c->m.seq)) {
-			tcp.bad++;
-			c->seq = c->m.seq;
+		if (n < 0 && errno == EAGAIN) {
+			p->events = c->sending ? POLLOUT : POLLIN;
+			return true;
 		}
-		if (send(fd, &c->m, sizeof(c->m), MSG_NOSIGNAL) != sizeof(c->m))
+		if (n <= 0) {
+			printf("peer: %s: %s\n", c->sending ? "send" : "recv",
+			       n ? strerror(errno) : "closed");
+			fflush(stdout);
 			return false;
+		}
+		c->done += n;
+		if (c->done < sizeof(c->m))
+			continue;
+		c->done = 0;
+		c->sending = !c->sending;
+		if (c->sending)
+			take_message(c);
 	}
 }
 
@@ -139,7 +160,7 @@ static void client_event(int i)
 	if (clients[i].control) {
 		control(p->fd);
 		live = false;
-	} else if (!echo(p->fd, &clients[i]) || p->revents & (POLLERR | POLLHUP)) {
+	} else if (!echo(p, &clients[i])) {
 		closed++;
 		live = false;
 	}
