@@ -6,18 +6,24 @@ ALL_PASSED=0 ALL_FAILED=0 ALL_SKIPPED=0 SUMMARY=()
 
 # Reads KTAP or TAP. Results of kselftest's runner are nested: "# ok 1 name"
 # inside of "ok 1 selftests: vmmig: program". Prints "passed failed skipped",
-# then a line for each failure and each skip. What a plan announces and never
-# came has failed.
+# then a line for each failure, with the comments before it, and each skip. What
+# a plan announces and never came has failed.
 tally() {
 	awk '
 	function result(line, where,	name) {
 		name = line
 		sub(/^(not )?ok [0-9]+ (- )?/, "", name)
 		name = where == "" ? name : where ": " name
-		if (line ~ /^not ok/) { bad++; inner_bad++; say = say "FAILED  " name "\n" }
+		if (line ~ /^not ok/) { bad++; inner_bad++; say = say "FAILED  " name "\n" comments() }
 		else if (line ~ /# *SKIP/) { skip++; say = say "skipped " name "\n" }
 		else good++
 		seen++
+		told = 0
+	}
+	function comments(	i, text) {
+		for (i = told > 12 ? told - 12 : 0; i < told; i++)
+			text = text "  | " substr(tell[i % 12], 1, 300) "\n"
+		return text
 	}
 	function close_plan(where) {
 		if (plan > seen) {
@@ -38,6 +44,7 @@ tally() {
 	}
 	/^1\.\.[0-9]+/ { n = $1; sub(/.*\.\./, "", n); if (top_plan) tap_plan = 1; programs = n; top_plan += n; next }
 	/^(not )?ok [0-9]/ { sub(/\r$/, ""); result($0, ""); top_seen++; next }
+	/^#/ { tell[told++ % 12] = $0; next }
 	/^Bail out!/ { bad++; say = say "FAILED  " $0 "\n" }
 	END {
 		if (inner != "") close_plan(inner)
@@ -51,18 +58,19 @@ tally() {
 # run_suite NAME: its function writes KTAP; that it fails counts once more only
 # if no test of it did
 run_suite() {
-	local suite=$1 log=$LOGS/$1.log start=$SECONDS rc=0 counts good bad skipped arg=''
+	local suite=$1 log=$LOGS/$1.log start=$SECONDS rc again counts good bad skipped arg=''
 	case $suite in *-*) arg=${suite#*-} ;; esac
 	echo "== $suite"
-	("suite_${suite%%-*}" "$arg") >"$log" 2>&1 5>&- || rc=$?
-	# The emulator that plays the hosts ends now and then, without a word and
-	# without a panic of the host. That is said, and tried once more
-	if [ "$rc" = "$E_DIED" ] && grep -q 'died: emulator ended' "$log" && ! grep -q 'Kernel panic' "$log"; then
-		echo "   a lab host's emulator ended, no verdict; '$suite' runs once more (first log: $log.died)"
-		mv "$log" "$log.died"
+	for again in yes ''; do
 		rc=0
 		("suite_${suite%%-*}" "$arg") >"$log" 2>&1 5>&- || rc=$?
-	fi
+		# The emulator that plays the hosts ends now and then, without a word
+		# and without a panic of the host. That is said, and tried once more
+		[ "$rc" = "$E_DIED" ] && grep -q 'died: emulator ended' "$log" && ! grep -q 'Kernel panic' "$log" &&
+			[ "$again" ] || break
+		echo "   a lab host's emulator ended, no verdict; '$suite' runs once more (first log: $log.died)"
+		mv "$log" "$log.died"
+	done
 	counts=$(tally "$log")
 	read -r good bad skipped <<<"$counts"
 	if [ "$rc" = "$E_DIED" ]; then
