@@ -425,6 +425,17 @@ static int final_passes(struct vmmig_session *s)
 }
 
 /*
+ * Is there anything to send after a scan? The first pass of a stopped VM is
+ * due anyway: the one before may have been cut short, without an
+ * acknowledgment for what it sent.
+ */
+static bool something_left(struct vmmig_session *s)
+{
+	return s->pass.kind != VMMIG_PASS_FINAL || count_written(s) ||
+	       count_again(s);
+}
+
+/*
  * One scan of all RAM, and what it found is sent. @again: somebody may have
  * written meanwhile, as KVM reported it or a mapping or a slot has changed.
  *
@@ -450,7 +461,7 @@ static int final_try(struct vmmig_session *s, u64 *scan_ns, bool *again)
 	start = ktime_get_ns();
 	err = vmmig_final_scan(s);
 	*scan_ns += ktime_get_ns() - start;
-	if (!err)
+	if (!err && something_left(s))
 		err = final_passes(s);
 	if (!err)
 		err = look_around(s, &changed);
