@@ -21,7 +21,8 @@ cleanup() { :; }	# a test may have one of its own
 at_exit() { cleanup; rm -rf "$WORK"; }
 trap at_exit EXIT
 
-LOG_BAD='WARNING:|BUG:|Oops|general protection|INFO: task|INFO: possible|possible circular|possible recursive|inconsistent lock|KASAN|kmemleak:|UBSAN|refcount_t:|detected stall|lockup|Call Trace|Bad page|sleeping function'
+# The same words as in the programs
+LOG_BAD=$(sed -n 's/^"\(.*\)",$/\1/p' "$TOP/selftests/log_words.h" | paste -sd'|')
 
 # log_bad: complaints in the kernel log since the last log_mark
 log_mark() { LOG_LINES=$(dmesg | wc -l); }

@@ -211,11 +211,7 @@ void log_mark(void)
 int log_bad(void)
 {
 	static const char * const words[] = {
-		"WARNING:", "BUG:", "Oops", "general protection", "INFO: task",
-		"INFO: possible", "possible circular", "possible recursive",
-		"inconsistent lock", "KASAN", "kmemleak:", "UBSAN", "refcount_t:",
-		"self-detected stall", "detected stalls", "lockup", "Call Trace",
-		"Bad page", "sleeping function",
+#include "log_words.h"
 	};
 	char line[8192];
 	int bad = 0;

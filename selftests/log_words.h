@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the kernel says when something is wrong: one string a line, for util.c,
+ * and as patterns for the scripts (LOG_BAD in lib.sh and vm/lib.sh).
+ */
+"WARNING:",
+"BUG:",
+"Oops",
+"general protection",
+"segfault at",
+"Out of memory",
+"oom-kill",
+"INFO: task",
+"INFO: possible",
+"possible circular",
+"possible recursive",
+"inconsistent lock",
+"sleeping function",
+"KASAN",
+"KCSAN",
+"UBSAN",
+"kmemleak:",
+"refcount_t:",
+"detected stall",
+"lockup",
+"Call Trace",
+"Bad page",
