@@ -138,11 +138,14 @@ void keeper_let_go(struct keeper *k)
 	keeper_tell(k, (struct word){ .what = LET_GO });
 }
 
-void keeper_finish(struct keeper *k)
+bool keeper_finish(struct keeper *k)
 {
+	int status = 0;
+
 	if (k->fd >= 0)
 		close(k->fd);
-	while (k->pid && waitpid(k->pid, NULL, 0) < 0 && errno == EINTR)
+	while (k->pid && waitpid(k->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	keeper_init(k);
+	return !status;
 }

@@ -7,6 +7,7 @@
 #ifndef KEEPER_H
 #define KEEPER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "plan.h"
@@ -31,7 +32,10 @@ int keeper_has_ram(struct keeper *k, struct vmmig_error *err);
 int keeper_has_qemu(struct keeper *k);
 /* The VM is ours now. A keeper that was killed removes nothing either. */
 void keeper_let_go(struct keeper *k);
-/* Returns when all that was not let go is removed. */
-void keeper_finish(struct keeper *k);
+/*
+ * Returns when all that was not let go is removed; false if the keeper was
+ * killed and nobody has removed anything.
+ */
+bool keeper_finish(struct keeper *k);
 
 #endif /* KEEPER_H */

@@ -115,12 +115,13 @@ static int migrate_checks(struct migration *m, bool check, struct findings *f,
 			  struct vmmig_error *err)
 {
 	struct vmmig_error why;
+	bool planned;
 	int ret;
 
 	m->step = "checks";
 	check_host(f, "source");
-	ret = order_make(m, check, &why);
-	if (ret) {
+	planned = !order_make(m, check, &why);
+	if (!planned) {
 		findings_add(f, FINDING_REFUSED, "source", "%s", why.text);
 		m->refused = true;
 	} else {
@@ -137,8 +138,8 @@ static int migrate_checks(struct migration *m, bool check, struct findings *f,
 			*err = m->qmp.why;
 		return ret;
 	}
-	/* A list of RAM blocks that is not usable cannot be asked about. */
-	if (m->o->dest && !findings_refused(f)) {
+	/* Who only checks wants to hear all of it, as far as it can be asked. */
+	if (m->o->dest && planned && (check || !findings_refused(f))) {
 		ret = migrate_check_peer(m, f, err);
 		if (ret)
 			return ret;
@@ -480,7 +481,14 @@ int migrate_check(const struct options *o)
 		fprintf(stderr, "vmmig-qemu: %s: %s\n", m->step, err.text);
 	findings_free(&f);
 	migrate_free(m);
-	if (!ret)
+	switch (ret) {
+	case 0:
 		return 0;
-	return ret == -EPERM ? EXIT_REFUSED : EXIT_FAILED;
+	case -EPERM:
+		return EXIT_REFUSED;
+	case -ECANCELED:
+		return EXIT_CANCELLED;
+	default:
+		return EXIT_FAILED;
+	}
 }

@@ -245,15 +245,36 @@ int target_explain(struct target *t, struct vmmig_error *err)
 	return -ECHILD;
 }
 
+static void target_close_ram(struct target *t)
+{
+	for (int i = 0; i < VMMIG_MAX_BLOCKS; i++) {
+		if (t->ram_fd[i] >= 0)
+			close(t->ram_fd[i]);
+		t->ram_fd[i] = -1;
+	}
+}
+
 void target_let_go(struct target *t)
 {
 	keeper_let_go(&t->keeper);
 	t->pid = 0;
+	target_close_ram(t);
+}
+
+/* Somebody killed the keeper too. */
+static void target_remove(struct target *t)
+{
+	if (t->pid)
+		kill(t->pid, SIGKILL);
+	for (unsigned int i = 0; i < t->plan->nr_blocks; i++)
+		if (t->ram_fd[i] >= 0)
+			unlink(t->plan->block[i].path);
 }
 
 void target_release(struct target *t)
 {
-	keeper_finish(&t->keeper);
+	if (!keeper_finish(&t->keeper))
+		target_remove(t);
 	while (t->pid && waitpid(t->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	qmp_close(&t->qmp);
@@ -261,9 +282,7 @@ void target_release(struct target *t)
 		loop_del(t->loop, t->pidfd);
 		close(t->pidfd);
 	}
-	for (int i = 0; i < VMMIG_MAX_BLOCKS; i++)
-		if (t->ram_fd[i] >= 0)
-			close(t->ram_fd[i]);
+	target_close_ram(t);
 	free(t->program);
 	free(t->log);
 	target_init(t, t->loop, t->plan);
