@@ -7,7 +7,7 @@
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BUILD=/vmmig-build
 COMPARE=$HERE/compare
-LOG_BAD='WARNING:|BUG:|Oops|segfault at|Out of memory|oom-kill|general protection|INFO: task|possible circular|inconsistent lock|KASAN|UBSAN|refcount_t:|detected stall|lockup|Call Trace|Bad page'
+LOG_BAD=$(sed -n 's/^"\(.*\)",$/\1/p' "$HERE/../log_words.h" | paste -sd'|')
 
 NR=0
 t() {
@@ -58,28 +58,39 @@ quiet_logs_can_fail() {
 	! quiet_logs
 }
 
-# Its tap is what a VM does not bring along
-make_tap() {
+# What a VM does not bring along: its tap, and its host's part of the disk if
+# GUEST_DISK says so (see vm disk)
+GUEST_DISK=''
+make_room() {
 	# shellcheck disable=SC2016
-	on "$1" sh -c '[ -e /sys/class/net/tap-g ] || { ip tuntap add tap-g mode tap vnet_hdr && ip link set tap-g master br0 up; }'
+	on "$1" sh -c '[ -e /sys/class/net/tap-g ] || { ip tuntap add tap-g mode tap vnet_hdr && ip link set tap-g master br0 up; }' &&
+		{ [ -z "$GUEST_DISK" ] || on "$1" vm disk g "$GUEST_DISK"; }
 }
 
 start_guest() {
-	vm start g --append "${APPEND:-wl.rate=20}" "$@" && vm wait g >/dev/null && make_tap b
+	vm start g --append "${APPEND:-wl.rate=20}" "$@" && vm wait g >/dev/null && make_room b
 }
 
 stop_guest() {
 	vm stop g
 	b vm stop g
-	rm -f /dev/shm/g.ram
-	b rm -f /dev/shm/g.ram
+	rm -f /dev/shm/g.ram /dev/shm/g.vmem
+	b rm -f /dev/shm/g.ram /dev/shm/g.vmem
 }
 
-# What there is to know when a QEMU does not answer any more
+# What there is to know when a guest or its QEMU does not answer any more; all
+# of it in a file, as it is long
 post_mortem() {
 	# shellcheck disable=SC2016
-	on "$1" sh -c 'echo "host: $(hostname)"; pgrep -af "qemu-system|vmmig" | cut -c1-100; ls -l /dev/shm
-		tail -n 5 /var/log/vmmig/*.log; grep -E "^(MemFree|MemAvailable|Shmem):" /proc/meminfo; dmesg | tail -n 8' 2>&1
+	on "$1" bash -c 'hmp() { vm qmp g "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"$1\"}}" | sed "s/\\\\r\\\\n/\n/g"; }
+		echo "host: $(hostname)"; pgrep -af "qemu-system|vmmig" | cut -c1-100; ls -l /dev/shm
+		tail -n 5 /var/log/vmmig/*.log; grep -E "^(MemFree|MemAvailable|Shmem):" /proc/meminfo; dmesg | tail -n 8
+		vm qmp g "{\"execute\":\"query-status\"}"
+		for i in 1 2 3; do hmp "info registers -a" | grep -E "^(CPU|RAX|RBX|RIP|RSI|R8|R12|CR0)"; sleep 0.5; done
+		hmp "info lapic 0"; hmp "info lapic 1"; hmp "info irq"
+		for t in /proc/$(pgrep -f "qemu-system.*-name g" | head -n 1)/task/*; do echo "$(cat $t/comm) $(cut -d" " -f3,14,15 $t/stat)"; cat $t/stack; done' >"/vmmig-out/post-mortem.$1" 2>&1
+	echo "host$1: see post-mortem.$1; guest's console:"
+	tail -n 15 /vmmig-out/g.*.console.log
 }
 
 # healthy a|b: guest's own verifier and its TCP connection
@@ -102,7 +113,7 @@ migrate() {
 	local from=$1 to rc=0 have
 	shift
 	to=$(other "$from")
-	make_tap "$to"
+	make_room "$to" || return
 	on "$from" rm -f /run/compared
 	vm peer reset >/dev/null
 	REPORT=$(on "$from" timeout 200 vmmig-qemu migrate --qmp /run/g.qmp --json --quiet \
@@ -121,7 +132,7 @@ migrate() {
 # Nothing of the VM is left on host $1
 nothing_left() {
 	local left
-	left=$(on "$1" sh -c 'pgrep -af "qemu-system.*-name g( |,)"; ls /dev/shm/g.ram 2>/dev/null')
+	left=$(on "$1" sh -c 'pgrep -af "qemu-system.*-name g( |,)"; ls /dev/shm/g.ram /dev/shm/g.vmem 2>/dev/null')
 	[ -z "$left" ] && return
 	echo "host$1: $left"
 	return 1

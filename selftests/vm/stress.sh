@@ -27,12 +27,13 @@ declare -A DISTURB=(
 	[map]='exec python3 '"$HELP"' map /dev/shm/g.ram'
 	[logging]='while :; do vm qmp g "{\"execute\":\"calc-dirty-rate\",\"arguments\":{\"calc-time\":1}}"; sleep 1.2; done >/dev/null 2>&1'
 	[balloon]='while :; do for m in 160 256; do vm qmp g "{\"execute\":\"balloon\",\"arguments\":{\"value\":$((m << 20))}}"; sleep 0.7; done; done >/dev/null 2>&1'
+	[vmem]='while :; do for m in 0 64 128 32; do vm qmp g "{\"execute\":\"qom-set\",\"arguments\":{\"path\":\"/machine/peripheral/vmem0\",\"property\":\"requested-size\",\"value\":$((m << 20))}}"; sleep 0.8; done; done >/dev/null 2>&1'
 	[reset]='sleep 0.7; vm qmp g "{\"execute\":\"system_reset\"}" >/dev/null; sleep 600'
 	[bitmap]='while :; do vm qmp g "{\"execute\":\"set-vcpu-dirty-limit\",\"arguments\":{\"dirty-rate\":100000}}"; vm qmp g "{\"execute\":\"cancel-vcpu-dirty-limit\"}"; sleep 0.4; done >/dev/null 2>&1'
 )
 # A VM may be refused or rolled back then, and must go on where it is
 MAY_FAIL=" map bitmap logging reset "
-ALL="nothing compact caches huge cpus pin read pageout map logging balloon reset bitmap"
+ALL="nothing compact caches huge cpus pin read pageout map logging balloon vmem reset bitmap"
 
 disturb() {	# HOST WHAT: in the background, pid in $!
 	on "$1" timeout 300 setsid -w bash -c "PATH=$PATH; ${DISTURB[$2]}" </dev/null >/dev/null 2>&1 &
@@ -67,8 +68,8 @@ disturbed_move() {
 }
 
 stress_guest() {
-	local machine smp ring rate pattern hot disk opts=()
-	pick microvm q35; machine=$PICK
+	local machine smp ring rate pattern hot disk backend reporting vmem bus opts=()
+	pick microvm q35 pc-q35-10.0,max-ram-below-4g=128M; machine=$PICK
 	pick 1 2 3 4; smp=$PICK
 	pick 0 1024 4096 65536; ring=$PICK
 	pick 4 20 60 max; rate=$PICK
@@ -76,7 +77,23 @@ stress_guest() {
 	pick 4M 32M 96M; hot=$PICK
 	pick 0 4 20; disk=$PICK
 	pick '' --vhost; [ -z "$PICK" ] || opts+=("$PICK")
-	[ "$machine" = q35 ] && opts+=(--qemu "-device virtio-balloon-pci") || opts+=(--qemu "-device virtio-balloon-device")
+	pick '' native threads io_uring vhost-user; backend=$PICK
+	pick off on; reporting=$PICK
+	pick '' 128M; vmem=$PICK
+	pick '' '' 160M; [ -z "$PICK" ] || opts+=(--memory-max "$PICK")
+	GUEST_DISK=''
+	if [ "$machine" = microvm ]; then
+		bus=device
+	else
+		bus=pci
+		[ -z "$vmem" ] || opts+=(--vmem "$vmem")
+	fi
+	# shellcheck disable=SC2034  # used in lib.sh
+	case $backend in
+	native | threads | io_uring) opts+=(--aio "$backend") GUEST_DISK=aio ;;
+	vhost-user) [ "$bus" = device ] || { opts+=(--vhost-user); GUEST_DISK=vhost-user; } ;;
+	esac
+	opts+=(--qemu "-device virtio-balloon-$bus,free-page-reporting=$reporting")
 	GUEST_TEXT="$machine, $smp vCPU, ring $ring, writes $rate $pattern in $hot, disk $disk, ${opts[*]}"
 	# shellcheck disable=SC2034  # used by eval in stress
 	GUEST_OPTS=(--machine "$machine" --smp "$smp" --ring "$ring" "${opts[@]}")
