@@ -68,7 +68,9 @@ make_room() {
 }
 
 start_guest() {
-	vm start g --append "${APPEND:-wl.rate=20}" "$@" && vm wait g >/dev/null && make_room b
+	vm start g --append "${APPEND:-wl.rate=20}" "$@" || return
+	vm wait g >/dev/null || { post_mortem a; return 1; }
+	make_room b
 }
 
 stop_guest() {
