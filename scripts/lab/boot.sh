@@ -48,7 +48,8 @@ host_start() {
 		opts+=(-chardev "file,id=$s,path=/lab/lab.run/$s"
 			-device "virtserialport,chardev=$s,name=lab.$s")
 	done
-	accel="-accel tcg,thread=multi -cpu EPYC"
+	# A triple fault ends it without a word: the log has the registers then
+	accel="-accel tcg,thread=multi -cpu EPYC -d cpu_reset -D /lab/lab.out/emulator.$role.log"
 	! hardware_kvm || accel="-accel kvm -cpu host"
 	# shellcheck disable=SC2086
 	host_qemu $accel \
@@ -63,7 +64,7 @@ host_start() {
 	echo $! >"$run/pid"
 }
 
-# host_qemu ARGUMENTS...: the outer QEMU, always that of the trixie root
+# host_qemu ARGUMENTS...: the outer QEMU, that of one root for all hosts
 host_qemu() {
 	local dir
 	dir=$(root_dir "${VMMIG_OUTER:-backports}") || exit

@@ -64,7 +64,8 @@ disturbed_move() {
 	elif [[ $MAY_FAIL != *" $here "* ]]; then
 		return 1
 	fi
-	on "$from" vm wait g 60 >/dev/null && healthy "$from" && nothing_left "$(other "$from")"
+	on "$from" vm wait g 60 >/dev/null || { post_mortem "$from"; return 1; }
+	healthy "$from" && nothing_left "$(other "$from")"
 }
 
 stress_guest() {
