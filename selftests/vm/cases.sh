@@ -10,6 +10,13 @@
 there() { migrate a "$@" && healthy b && nothing_left a; }
 back() { migrate b "$@" && healthy a && nothing_left b; }
 
+# Whoever comes from elsewhere boots like any other
+reset_here() {
+	vm qmp g '{"execute":"system_reset"}' >/dev/null && vm wait g >/dev/null && healthy a && return
+	post_mortem a
+	return 1
+}
+
 # move_case MACHINE SMP RING WAYS [OPTION of migrate...]
 move_case() {
 	local machine=$1 smp=$2 ring=$3 ways=$4 what
@@ -17,7 +24,7 @@ move_case() {
 	what="$machine, $smp vCPU, ring $ring${*:+, $*}"
 	if t "$what: guest starts" start_guest --machine "$machine" --smp "$smp" --ring "$ring"; then
 		if t "$what: there" there "$@" && [ "$ways" = 2 ]; then
-			t "$what: and back" back "$@"
+			t "$what: and back" back "$@" && t "$what: and is reset" reset_here
 		fi
 	fi
 	stop_guest >/dev/null 2>&1

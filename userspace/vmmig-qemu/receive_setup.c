@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "receiver.h"
+#include "vm.h"
 
 #define ARRIVE_MS	30000
 #define ACCEPT_MS	10000
@@ -60,7 +61,11 @@ int receive_checks(struct receiver *r, struct vmmig_error *err)
 
 /*
  * late-block-activate: the disks belong to the source until "cont" here.
- * No announcement on load: the VM may still go back.
+ *
+ * The VM may still go back when it is loaded, so announcing it then is early;
+ * rollback_run() makes up for it. But not a single round frees the timer that
+ * the next reset of a virtio-net device stops: QEMU crashes when a VM that came
+ * this way reboots (virtio_net_reset(), seen with 10.0).
  */
 static const char * const incoming_caps[] = {
 	"x-ignore-shared", "events", "late-block-activate",
@@ -86,7 +91,7 @@ int receive_set_migration(struct receiver *r, bool ours,
 	if (ret)
 		return ret;
 	args = json_object_new_object();
-	js_add_int(args, "announce-rounds", ours ? 0 : ANNOUNCE_ROUNDS);
+	js_add_int(args, "announce-rounds", ours ? 1 : VM_ANNOUNCE_ROUNDS);
 	return qmp_call(&r->target.qmp, "migrate-set-parameters", args, NULL,
 			err);
 }

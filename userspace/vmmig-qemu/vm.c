@@ -34,7 +34,7 @@ static char *vm_qom_str(struct qmp *q, const char *path, const char *property)
 	return text;
 }
 
-static bool vm_qom_bool(struct qmp *q, const char *path, const char *property)
+bool vm_qom_bool(struct qmp *q, const char *path, const char *property)
 {
 	struct json_object *value = vm_qom_get(q, path, property);
 	bool on = json_object_is_type(value, json_type_boolean) &&
@@ -84,6 +84,18 @@ bool vm_is_kvm(struct qmp *q)
 	kvm = js_bool(info, "enabled");
 	json_object_put(info);
 	return kvm;
+}
+
+void vm_announce(struct qmp *q)
+{
+	struct json_object *args = json_object_new_object();
+	struct vmmig_error unused;
+
+	js_add_int(args, "initial", 50);
+	js_add_int(args, "max", 550);
+	js_add_int(args, "rounds", VM_ANNOUNCE_ROUNDS);
+	js_add_int(args, "step", 100);
+	qmp_call(q, "announce-self", args, NULL, &unused);
 }
 
 /* "pc-q35-10.0-machine" is the QOM type of machine type pc-q35-10.0. */

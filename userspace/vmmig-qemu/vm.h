@@ -69,12 +69,20 @@ struct vm {
 int vm_collect(struct vm *vm, struct qmp *q, pid_t pid, struct vmmig_error *err);
 void vm_free(struct vm *vm);
 
+/* A property of an object; false also if it cannot be asked. */
+bool vm_qom_bool(struct qmp *q, const char *path, const char *property);
 /* Does QEMU say that this is a KVM VM? */
 bool vm_is_kvm(struct qmp *q);
 /* "running", "paused" ...; to be freed, NULL if QEMU does not answer. */
 char *vm_status(struct qmp *q);
 /* Status of QEMU's own migration, "none" if there was none; to be freed. */
 char *vm_migration_status(struct qmp *q, struct json_object **info);
+
+/* QEMU's default for announce-rounds. */
+#define VM_ANNOUNCE_ROUNDS	5
+
+/* Tell the network where the VM is now. */
+void vm_announce(struct qmp *q);
 
 /* Duplicate the descriptors of the VM and of its RAM files. */
 int vm_open_fds(struct vm *vm, struct vmmig_error *err);
