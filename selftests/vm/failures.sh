@@ -3,7 +3,7 @@
 # Promise: a failure at any step before the commit leaves the source running as
 # before and nothing at the destination; never do two copies run.
 # Catches: VMs that stay stopped, QEMUs and RAM files that stay behind, a
-# destination that goes on alone.
+# destination that goes on alone or has other devices.
 
 STEPS="checks destination precopy stop final devstate load ready"
 
@@ -60,9 +60,42 @@ ctrl_c() {
 	[ "$rc" = 4 ] && until_ok 15 nothing_left b && healthy a
 }
 
+qmp_g() { vm qmp g "$1" | grep -q '"return"'; }
+PLUG='{"execute":"device_add","arguments":{"driver":"virtserialport","id":"hot","chardev":"hotc"}}'
+UNPLUG='{"execute":"device_del","arguments":{"id":"hot"}}'
+
+plugged_before() {
+	local rc=0
+	qmp_g '{"execute":"chardev-add","arguments":{"id":"hotc","backend":{"type":"null","data":{}}}}' && qmp_g "$PLUG" || return
+	refused 3 "device hot was added" hostb || rc=1
+	qmp_g "$UNPLUG" && return "$rc"
+}
+
+plugged_meanwhile() {
+	local rc=0
+	{ until_ok 20 eval 'vmmigctl status | grep -q bulk' && qmp_g "$PLUG"; } &
+	fails_at --bandwidth 16M --timeout 6 --timeout-action stop && grep -q "device hot was plugged in meanwhile" /run/fail.out || rc=1
+	qmp_g "$UNPLUG" && return "$rc"
+}
+
+# RAM that nobody tracks, as it was not there at the start
+dimm_meanwhile() {
+	{ until_ok 20 eval 'vmmigctl status | grep -q bulk' &&
+		qmp_g '{"execute":"object-add","arguments":{"qom-type":"memory-backend-file","id":"dimm","share":true,"mem-path":"/dev/shm/g.dimm","size":134217728}}' &&
+		qmp_g '{"execute":"device_add","arguments":{"driver":"pc-dimm","id":"dimm1","memdev":"dimm"}}'; } &
+	fails_at --bandwidth 16M --timeout 6 --timeout-action stop && grep -q "device dimm1 was plugged in meanwhile" /run/fail.out &&
+		refused 3 "RAM block dimm was added" hostb
+}
+
+unplugged_before() {
+	qmp_g '{"execute":"device_del","arguments":{"id":"spare"}}' && refused 3 "device spare .* was unplugged" hostb || return
+	qmp_g '{"execute":"device_add","arguments":{"driver":"virtserialport","id":"spare","chardev":"sparec"}}'
+}
+
 failures() {
 	local s
-	t "failures: guest starts" start_guest --machine q35 --smp 2 || return
+	t "failures: guest starts" start_guest --machine q35 --smp 2 \
+		--qemu "-m 256M,slots=1,maxmem=1G -chardev null,id=sparec -device virtserialport,chardev=sparec,id=spare" || return
 	for s in $STEPS; do t "fails after '$s'" fails_at --fail-at "$s"; done
 	for s in destination load ready; do t "destination fails after '$s'" fails_at --dest-fail-at "$s"; done
 	for s in precopy final ready; do t "killed after '$s'" fails_at --fail-at "kill:$s"; done
@@ -70,7 +103,12 @@ failures() {
 	t "a hook that fails" fails_at --hook-stopped false
 	t "one byte differs at the destination" one_byte_differs
 	t "Ctrl-C while pages are sent" ctrl_c
+	t "a device that was plugged in" plugged_before
+	t "a device that is plugged in meanwhile" plugged_meanwhile
+	t "a device that was unplugged" unplugged_before
 	t "and then it moves" there
+	t "and back" back
+	t "memory that is plugged in meanwhile" dimm_meanwhile
 	stop_guest >/dev/null 2>&1
 	t "silence after the commit: guest starts" start_guest --machine microvm &&
 		t "silence after the commit" after_commit

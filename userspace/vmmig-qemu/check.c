@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "cmdline.h"
+#include "hotplug.h"
 #include "proc.h"
 
 #define WHERE	"source"
@@ -288,11 +289,29 @@ static void check_devices(struct vm *vm, const struct strv *args,
 		warn(f, "the VM has no dirty ring, every pass scans all RAM; '-accel kvm,dirty-ring-size=4096' makes passes shorter");
 }
 
+/* The destination is made from the command line, so it must still be true. */
+static void check_hotplug(struct vm *vm, const struct strv *args,
+			  struct findings *f)
+{
+	struct strv lacks = { 0 }, extra = { 0 };
+
+	hotplug_find(vm->qmp, args, &lacks, &extra);
+	for (size_t i = 0; i < lacks.n; i++)
+		refuse(f, "device %s was added after QEMU was started, so the destination would not have it; give what it needs with --dest-arg, or unplug it",
+		       lacks.v[i]);
+	for (size_t i = 0; i < extra.n; i++)
+		refuse(f, "device %s is on QEMU's command line but was unplugged, so only the destination would have it; take it off with --dest-replace 'OLD=>NEW'",
+		       extra.v[i]);
+	strv_free(&lacks);
+	strv_free(&extra);
+}
+
 void check_vm(struct vm *vm, const struct strv *args, struct findings *f)
 {
 	check_version(vm, f);
 	check_state(vm, f);
 	check_capability(vm, f);
 	check_devices(vm, args, f);
+	check_hotplug(vm, args, f);
 	check_ram(vm, args, f);
 }

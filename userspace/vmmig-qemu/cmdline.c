@@ -319,6 +319,22 @@ bool cmdline_has_object(const struct strv *args, const char *id)
 	return found;
 }
 
+void cmdline_device_ids(const struct strv *args, struct strv *ids)
+{
+	struct option_ref o = { 0 };
+
+	while (option_next(args, &o)) {
+		char *id;
+
+		if (!option_is(&o, "device") || !o.value)
+			continue;
+		id = keyval_get(o.value, "id");
+		if (id)
+			strv_add(ids, id);
+		free(id);
+	}
+}
+
 unsigned long cmdline_dirty_ring(const struct strv *args)
 {
 	struct option_ref o = { 0 };

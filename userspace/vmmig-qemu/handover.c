@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hotplug.h"
 #include "migration.h"
 
 /* QEMU may wait so long for its rest to get small, then for any rest. */
@@ -29,7 +30,7 @@
 #define READY_MS	180000
 #define RUNNING_MS	60000
 
-/* Did somebody else pause or end the VM meanwhile? */
+/* Did somebody else pause, end or change the VM meanwhile? */
 static int handover_status(struct migration *m, struct vmmig_error *err)
 {
 	char *status = vm_status(&m->qmp);
@@ -47,7 +48,7 @@ static int handover_status(struct migration *m, struct vmmig_error *err)
 	else
 		m->vm.running = true;
 	free(status);
-	return ret;
+	return ret ? ret : hotplug_check(&m->qmp, &m->plan.argv, err);
 }
 
 static bool state_is_saved(struct migration *m)

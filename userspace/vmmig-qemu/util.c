@@ -112,6 +112,14 @@ void strv_set(struct strv *s, size_t i, const char *text)
 	s->v[i] = copy;
 }
 
+bool strv_has(const struct strv *s, const char *text)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!strcmp(s->v[i], text))
+			return true;
+	return false;
+}
+
 void strv_free(struct strv *s)
 {
 	for (size_t i = 0; i < s->n; i++)

@@ -39,6 +39,7 @@ void strv_add(struct strv *s, const char *text);
 __attribute__((format(printf, 2, 3)))
 void strv_addf(struct strv *s, const char *fmt, ...);
 void strv_set(struct strv *s, size_t i, const char *text);
+bool strv_has(const struct strv *s, const char *text);
 void strv_free(struct strv *s);
 
 /* These end the program when memory is short; for small things only. */
