@@ -58,53 +58,66 @@ quiet_logs_can_fail() {
 	! quiet_logs
 }
 
-# What a VM does not bring along: its tap, and its host's part of the disk if
-# GUEST_DISK says so (see vm disk)
-GUEST_DISK=''
+# What a VM does not bring along: its tap, and what GUEST_NEEDS says (see vm prepare)
+GUEST_NEEDS=''
+GUEST_APPEND=''
 make_room() {
+	local what
 	# shellcheck disable=SC2016
-	on "$1" sh -c '[ -e /sys/class/net/tap-g ] || { ip tuntap add tap-g mode tap vnet_hdr && ip link set tap-g master br0 up; }' &&
-		{ [ -z "$GUEST_DISK" ] || on "$1" vm disk g "$GUEST_DISK"; }
+	on "$1" sh -c '[ -e /sys/class/net/tap-g ] || { ip tuntap add tap-g mode tap vnet_hdr && ip link set tap-g master br0 up; }' || return
+	for what in $GUEST_NEEDS; do on "$1" vm prepare g "$what" || return; done
 }
 
+# One try more: no migration can have harmed a guest that never came up, and
+# on emulated hosts one of several vCPUs does not, now and then
 start_guest() {
-	vm start g --append "${APPEND:-wl.rate=20}" "$@" || return
-	vm wait g >/dev/null || { post_mortem a; return 1; }
+	boot_guest "$@" || { stop_guest; echo "once more"; boot_guest "$@"; } || return
 	make_room b
+}
+
+boot_guest() {
+	vm start g --append "${APPEND:-wl.rate=20}" "$@" || return
+	vm wait g >/dev/null && return
+	post_mortem a "start.$NR"
+	return 1
 }
 
 stop_guest() {
 	vm stop g
 	b vm stop g
-	rm -f /dev/shm/g.ram /dev/shm/g.vmem
+	rm -f /dev/shm/g.ram /dev/shm/g.vmem /dev/shm/g.dimm
 	b rm -f /dev/shm/g.ram /dev/shm/g.vmem
 }
 
 # What there is to know when a guest or its QEMU does not answer any more; all
-# of it in a file, as it is long
+# of it in a file, as it is long: post_mortem HOST [NAME]
 post_mortem() {
+	local name=post-mortem.${2:-$1}
 	# shellcheck disable=SC2016
 	on "$1" bash -c 'hmp() { vm qmp g "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"$1\"}}" | sed "s/\\\\r\\\\n/\n/g"; }
 		echo "host: $(hostname)"; pgrep -af "qemu-system|vmmig" | cut -c1-100; ls -l /dev/shm
 		tail -n 5 /var/log/vmmig/*.log; grep -E "^(MemFree|MemAvailable|Shmem):" /proc/meminfo; dmesg | tail -n 8
 		vm qmp g "{\"execute\":\"query-status\"}"
 		for i in 1 2 3; do hmp "info registers -a" | grep -E "^(CPU|RAX|RBX|RIP|RSI|R8|R12|CR0)"; sleep 0.5; done
-		hmp "info lapic 0"; hmp "info lapic 1"; hmp "info irq"
-		for t in /proc/$(pgrep -f "qemu-system.*-name g" | head -n 1)/task/*; do echo "$(cat $t/comm) $(cut -d" " -f3,14,15 $t/stat)"; cat $t/stack; done' >"/vmmig-out/post-mortem.$1" 2>&1
-	echo "host$1: see post-mortem.$1; guest's console:"
+		for i in 0 1 2 3; do hmp "info lapic $i"; done
+		grep . /sys/kernel/debug/kvm/*/vcpu*/{exits,halt_wakeup,irq_injections,pf_taken}; cat /proc/interrupts
+		for t in /proc/$(pgrep -f "qemu-system.*-name g" | head -n 1)/task/*; do echo "$(cat $t/comm) $(cut -d" " -f3,14,15 $t/stat)"; cat $t/stack; done' >"/vmmig-out/$name" 2>&1
+	echo "host$1: see $name; guest's console:"
 	tail -n 15 /vmmig-out/g.*.console.log
 }
 
 # healthy a|b: guest's own verifier and its TCP connection
 healthy() {
-	local where=$1 s before after v
+	local where=$1 s before after v nested
 	s=$(on "$where" vm cmd g status) || { post_mortem "$where"; return 1; }
 	before=$(field work_done "$s")
+	nested=$(field nested_rounds "$s")
 	v=$(on "$where" vm cmd g verify)
 	s=$(on "$where" vm cmd g status) || return
 	after=$(field work_done "$s")
 	[[ $v = ok* ]] && [ "$(field mem_bad "$s")" = 0 ] && [ "$(field disk_bad "$s")" = 0 ] &&
-		[ "$(field tcp_ok "$s")" = true ] && [ "$after" -gt "$before" ] && return
+		[ "$(field tcp_ok "$s")" = true ] && [ "$(field nested_bad "$s")" = 0 ] &&
+		[ "$after" -gt "$before" ] && { [[ $GUEST_APPEND != *wl.nested=[1-9]* ]] || [ "$(field nested_rounds "$s")" -gt "$nested" ]; } && return
 	echo "guest on host$where: $v, work $before to $after"
 	echo "$s"
 	return 1

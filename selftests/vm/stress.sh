@@ -28,12 +28,13 @@ declare -A DISTURB=(
 	[logging]='while :; do vm qmp g "{\"execute\":\"calc-dirty-rate\",\"arguments\":{\"calc-time\":1}}"; sleep 1.2; done >/dev/null 2>&1'
 	[balloon]='while :; do for m in 208 256; do vm qmp g "{\"execute\":\"balloon\",\"arguments\":{\"value\":$((m << 20))}}"; sleep 0.7; done; done >/dev/null 2>&1'
 	[vmem]='while :; do for m in 0 64 128 32; do vm qmp g "{\"execute\":\"qom-set\",\"arguments\":{\"path\":\"/machine/peripheral/vmem0\",\"property\":\"requested-size\",\"value\":$((m << 20))}}"; sleep 0.8; done; done >/dev/null 2>&1'
+	[plug]='vm qmp g "{\"execute\":\"chardev-add\",\"arguments\":{\"id\":\"hotc\",\"backend\":{\"type\":\"null\",\"data\":{}}}}"; while :; do vm qmp g "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtserialport\",\"id\":\"hot\",\"chardev\":\"hotc\"}}"; sleep 0.5; vm qmp g "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"hot\"}}"; sleep 0.5; done >/dev/null 2>&1'
 	[reset]='sleep 0.7; vm qmp g "{\"execute\":\"system_reset\"}" >/dev/null; sleep 600'
 	[bitmap]='while :; do vm qmp g "{\"execute\":\"set-vcpu-dirty-limit\",\"arguments\":{\"dirty-rate\":100000}}"; vm qmp g "{\"execute\":\"cancel-vcpu-dirty-limit\"}"; sleep 0.4; done >/dev/null 2>&1'
 )
 # A VM may be refused or rolled back then, and must go on where it is
-MAY_FAIL=" map bitmap logging reset "
-ALL="nothing compact caches huge cpus pin read pageout map logging balloon vmem reset bitmap"
+MAY_FAIL=" map bitmap logging plug reset "
+ALL="nothing compact caches huge cpus pin read pageout map logging balloon vmem plug reset bitmap"
 
 disturb() {	# HOST WHAT: in the background, pid in $!
 	on "$1" timeout 300 setsid -w bash -c "PATH=$PATH; ${DISTURB[$2]}" </dev/null >/dev/null 2>&1 &
@@ -69,7 +70,7 @@ disturbed_move() {
 }
 
 stress_guest() {
-	local machine smp ring rate pattern hot disk backend reporting vmem bus opts=()
+	local machine smp ring rate pattern hot disk backend reporting vmem scsi vga firmware nested bus opts=()
 	pick microvm q35 pc-q35-10.0,max-ram-below-4g=128M; machine=$PICK
 	pick 1 2 3 4; smp=$PICK
 	pick 0 1024 4096 65536; ring=$PICK
@@ -82,24 +83,31 @@ stress_guest() {
 	pick off on; reporting=$PICK
 	pick '' 128M; vmem=$PICK
 	pick '' '' 160M; [ -z "$PICK" ] || opts+=(--memory-max "$PICK")
-	GUEST_DISK=''
+	GUEST_NEEDS=''
+	pick '' --scsi; scsi=$PICK
+	pick '' --vga; vga=$PICK
+	pick '' '' '' --firmware; firmware=$PICK
 	if [ "$machine" = microvm ]; then
 		bus=device
 	else
 		bus=pci
+		[ -z "$vga" ] || opts+=("$vga")
+		[ -z "$firmware" ] || { opts+=("$firmware"); GUEST_NEEDS=firmware; }
 		[ -z "$vmem" ] || opts+=(--vmem "$vmem")
 	fi
 	# shellcheck disable=SC2034  # used in lib.sh
 	case $backend in
-	native | threads | io_uring) opts+=(--aio "$backend") GUEST_DISK=aio ;;
-	vhost-user) [ "$bus" = device ] || { opts+=(--vhost-user); GUEST_DISK=vhost-user; } ;;
+	native | threads | io_uring) opts+=(--aio "$backend") GUEST_NEEDS+=' aio' ;;
+	vhost-user) [ "$bus" = device ] || { opts+=(--vhost-user); GUEST_NEEDS+=' vhost-user' scsi=''; } ;;
 	esac
+	[ -z "$scsi" ] || opts+=("$scsi")
 	opts+=(--qemu "-device virtio-balloon-$bus,free-page-reporting=$reporting")
 	GUEST_TEXT="$machine, $smp vCPU, ring $ring, writes $rate $pattern in $hot, disk $disk, ${opts[*]}"
 	# shellcheck disable=SC2034  # used by eval in stress
 	GUEST_OPTS=(--machine "$machine" --smp "$smp" --ring "$ring" "${opts[@]}")
+	pick 0 0 50; nested=$PICK
 	# shellcheck disable=SC2034
-	GUEST_APPEND="wl.rate=$rate wl.pattern=$pattern wl.mem=96M wl.hot=$hot wl.disk=$disk"
+	GUEST_APPEND="wl.nested=$nested wl.rate=$rate wl.pattern=$pattern wl.mem=96M wl.hot=$hot wl.disk=$disk"
 }
 
 # stress SEED:SECONDS

@@ -123,7 +123,7 @@ static void parse_option(const char *name, const char *value)
 	};
 	static const struct { const char *name; int *to; } numbers[] = {
 		{ "threads", &wl.threads }, { "disk", &wl.disk }, { "tcp", &wl.tcp },
-		{ "beat", &wl.beat }, { "udp", &wl.udp },
+		{ "beat", &wl.beat }, { "udp", &wl.udp }, { "nested", &wl.nested },
 	};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
@@ -195,6 +195,7 @@ static void answer(const char *line, char *buf, size_t size)
 		n = snprintf(buf, size, "{");
 		n += mem_status(buf + n, size - n);
 		n += disk_status(buf + n, size - n);
+		n += nested_status(buf + n, size - n);
 		n += net_status(buf + n, size - n);
 		n += beat_status(buf + n, size - n);
 		snprintf(buf + n, size - n, "\"uptime_s\":%.1f}\n", wl_now() / 1e9);
@@ -252,6 +253,7 @@ int main(void)
 	parse_cmdline();
 	mem_start();
 	disk_start();
+	nested_start();
 	net_start();
 	beat_start();
 	fd = open_port();

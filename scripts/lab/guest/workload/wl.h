@@ -24,6 +24,7 @@ struct wl_opts {
 	int disk;		/* file operations a second, 0: no disk */
 	int tcp;		/* ms between two TCP messages, 0: none */
 	int beat;		/* ms between two heartbeats */
+	int nested;		/* ms between two rounds of a nested guest, 0: none */
 	int udp;		/* ms between two heartbeats sent, 0: none */
 };
 
@@ -60,6 +61,9 @@ void mem_verify(uint64_t *pages, uint64_t *bad);
 
 void disk_start(void);
 int disk_status(char *buf, size_t size);
+
+void nested_start(void);
+int nested_status(char *buf, size_t size);
 
 void net_start(void);
 int net_status(char *buf, size_t size);
