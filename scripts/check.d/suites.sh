@@ -150,7 +150,8 @@ suite_kernel() {
 pair_run() {	# ROOT_A ROOT_B ARGUMENT... of selftests/vm/run
 	local a=$1 b=$2 rc=0
 	shift 2
-	"$LAB/pair" --out "$CACHE/out/vm-$a-$b" --timeout "${VM_TIMEOUT:-900}" "$a" "$b" -- \
+	"$LAB/pair" --out "$CACHE/out/vm-$a-$b" --timeout "${VM_TIMEOUT:-900}" \
+		--append "${VM_APPEND:-}" "$a" "$b" -- \
 		/vmmig/selftests/vm/run "$@" || rc=$?
 	[ "$rc" = 0 ] || VM_RC=$rc
 	case $rc in "$E_DIED" | "$E_TIMEOUT") echo "not ok 0 $a to $b: the lab ended with $rc" ;; esac
@@ -180,6 +181,7 @@ suite_soak() {
 
 suite_stress() {
 	local VM_RC=0 root=${1:-trixie}
-	VM_TIMEOUT=$((600 + ${SECONDS_EACH:-300})) pair_run "$root" "$root" "stress=${SEED:-1}:${SECONDS_EACH:-300}"
+	# The guest may have a guest
+	VM_APPEND=lab.nested VM_TIMEOUT=$((600 + ${SECONDS_EACH:-300})) pair_run "$root" "$root" "stress=${SEED:-1}:${SECONDS_EACH:-300}"
 	return "$VM_RC"
 }
