@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/reboot.h>
 #include <sys/sysinfo.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -165,6 +166,23 @@ static void parse_cmdline(void)
 		wl.beat = 2;
 }
 
+/* The second UART, where there is no virtio port */
+static int open_uart(void)
+{
+	int fd = open("/dev/ttyS1", O_RDWR | O_NOCTTY);
+	struct termios t;
+
+	if (fd < 0)
+		return fd;
+	if (tcgetattr(fd, &t)) {	/* a name without a device */
+		close(fd);
+		return -1;
+	}
+	cfmakeraw(&t);
+	tcsetattr(fd, TCSANOW, &t);
+	return fd;
+}
+
 static int open_port(void)
 {
 	char path[64], name[64];
@@ -183,7 +201,7 @@ static int open_port(void)
 		}
 		fclose(f);
 	}
-	return -1;
+	return open_uart();
 }
 
 static void answer(const char *line, char *buf, size_t size)
