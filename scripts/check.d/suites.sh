@@ -158,8 +158,9 @@ pair_run() {	# ROOT_A ROOT_B ARGUMENT... of selftests/vm/run
 }
 
 suite_vm() {
-	local set=${1:-check} VM_RC=0
-	pair_run trixie trixie "$set-same" refusals failures
+	local set=${1:-check} VM_RC=0 VM_TIMEOUT=900 more=(refusals failures)
+	[ "$set" = check ] || { VM_TIMEOUT=2400; more=(); }
+	pair_run trixie trixie "$set-same" "${more[@]}"
 	pair_run backports backports "$set-same-new"
 	pair_run trixie backports "$set-mixed"
 	pair_run backports trixie "$set-mixed"

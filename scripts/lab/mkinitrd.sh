@@ -5,7 +5,7 @@
 # /init, the modules with what they need in load order (/modules), and FILEs
 # in /bin. Kept while nothing in it is newer than OUTPUT.
 make_initrd() {
-	local root=$1 kernel=$2 init=$3 out=$4 modules=$5 f fresh=1 dir
+	local root=$1 kernel=$2 init=$3 out=$4 modules=$5 f fresh=1 dir needed
 	shift 5
 	for f in "$init" "$root.stamp" "$LAB/mkinitrd.sh" "$@"; do
 		[ "$out" -nt "$f" ] || fresh=
@@ -17,10 +17,10 @@ make_initrd() {
 	install -m 755 "$root/usr/bin/busybox" "$dir/bin/busybox"
 	install -m 755 "$init" "$dir/init"
 	for f; do install -m 755 "$f" "$dir/bin/"; done
-	# shellcheck disable=SC2086
-	for f in $modules; do
-		in_root "$root" modprobe -S "$kernel" --show-depends "$f"
-	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$dir/modules/list"
+	needed=$(for f in $modules; do
+		in_root "$root" modprobe -S "$kernel" --show-depends "$f" || exit
+	done) || die "Linux $kernel in $root lacks a module"
+	awk '$1 == "insmod" && !seen[$2]++ { print $2 }' <<<"$needed" >"$dir/modules/list"
 	while read -r f; do
 		case $f in
 		*.xz) xz -dc "$root$f" >"$dir/modules/$(basename "$f" .xz)" ;;

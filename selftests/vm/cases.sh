@@ -12,9 +12,12 @@ back() { migrate b "$@" && healthy a && nothing_left b; }
 
 # Whoever comes from elsewhere boots like any other
 reset_here() {
-	vm qmp g '{"execute":"system_reset"}' >/dev/null && vm wait g >/dev/null && healthy a && return
-	post_mortem a
-	return 1
+	vm qmp g '{"execute":"system_reset"}' >/dev/null || return
+	if ! vm wait g >/dev/null; then
+		post_mortem a "reset.$NR"
+		once_more && vm qmp g '{"execute":"system_reset"}' >/dev/null && vm wait g >/dev/null || return
+	fi
+	healthy a
 }
 
 # move_case MACHINE SMP RING WAYS [OPTION of migrate...]

@@ -72,23 +72,28 @@ plugged_before() {
 }
 
 plugged_meanwhile() {
-	local rc=0
+	local rc=0 plug
 	{ until_ok 20 eval 'vmmigctl status | grep -q bulk' && qmp_g "$PLUG"; } &
+	plug=$!
 	fails_at --bandwidth 16M --timeout 6 --timeout-action stop && grep -q "device hot was plugged in meanwhile" /run/fail.out || rc=1
+	wait "$plug"
 	qmp_g "$UNPLUG" && return "$rc"
 }
 
 # RAM that nobody tracks, as it was not there at the start
 dimm_meanwhile() {
+	local plug
 	{ until_ok 20 eval 'vmmigctl status | grep -q bulk' &&
 		qmp_g '{"execute":"object-add","arguments":{"qom-type":"memory-backend-file","id":"dimm","share":true,"mem-path":"/dev/shm/g.dimm","size":134217728}}' &&
 		qmp_g '{"execute":"device_add","arguments":{"driver":"pc-dimm","id":"dimm1","memdev":"dimm"}}'; } &
-	fails_at --bandwidth 16M --timeout 6 --timeout-action stop && grep -q "device dimm1 was plugged in meanwhile" /run/fail.out &&
+	plug=$!
+	fails_at --bandwidth 16M --timeout 6 --timeout-action stop && wait "$plug" && grep -q "device dimm1 was plugged in meanwhile" /run/fail.out &&
 		refused 3 "RAM block dimm was added" hostb
 }
 
 unplugged_before() {
 	qmp_g '{"execute":"device_del","arguments":{"id":"spare"}}' && refused 3 "device spare .* was unplugged" hostb || return
+	vmmig-qemu check --qmp /run/g.qmp --dest-replace 'virtserialport,chardev=sparec,id=spare=>' hostb || return
 	qmp_g '{"execute":"device_add","arguments":{"driver":"virtserialport","id":"spare","chardev":"sparec"}}'
 }
 

@@ -42,7 +42,8 @@ disturb() {	# HOST WHAT: in the background, pid in $!
 
 calm() {	# HOST: ends what disturb began there
 	on "$1" sh -c 'pkill -f "^timeout 300 setsid"; pkill -f "[v]m/pressure"; echo 1 >/sys/devices/system/cpu/cpu1/online
-		echo never >/sys/kernel/mm/transparent_hugepage/shmem_enabled' >/dev/null 2>&1
+		echo never >/sys/kernel/mm/transparent_hugepage/shmem_enabled
+		[ ! -S /run/g.mon ] || vm qmp g "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"hot\"}}"' >/dev/null 2>&1
 	true
 }
 
@@ -102,10 +103,12 @@ stress_guest() {
 	esac
 	[ -z "$scsi" ] || opts+=("$scsi")
 	opts+=(--qemu "-device virtio-balloon-$bus,free-page-reporting=$reporting")
-	GUEST_TEXT="$machine, $smp vCPU, ring $ring, writes $rate $pattern in $hot, disk $disk, ${opts[*]}"
+	pick 0 0 50; nested=$PICK
+	# The guest has the driver for AMD
+	grep -q '[1Y]' /sys/module/kvm_amd/parameters/nested 2>/dev/null || nested=0
+	GUEST_TEXT="$machine, $smp vCPU, ring $ring, writes $rate $pattern in $hot, disk $disk, nested $nested, ${opts[*]}"
 	# shellcheck disable=SC2034  # used by eval in stress
 	GUEST_OPTS=(--machine "$machine" --smp "$smp" --ring "$ring" "${opts[@]}")
-	pick 0 0 50; nested=$PICK
 	# shellcheck disable=SC2034
 	GUEST_APPEND="wl.nested=$nested wl.rate=$rate wl.pattern=$pattern wl.mem=96M wl.hot=$hot wl.disk=$disk"
 }
@@ -132,5 +135,7 @@ stress() {
 		done
 		stop_guest >/dev/null 2>&1
 	done
+	# shellcheck disable=SC2034
+	GUEST_APPEND='' GUEST_NEEDS=''
 	echo "# seed $seed: $moves moves"
 }

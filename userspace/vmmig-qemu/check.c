@@ -293,17 +293,24 @@ static void check_devices(struct vm *vm, const struct strv *args,
 static void check_hotplug(struct vm *vm, const struct strv *args,
 			  struct findings *f)
 {
-	struct strv lacks = { 0 }, extra = { 0 };
+	struct vmmig_error err;
+	struct hotplug h;
 
-	hotplug_find(vm->qmp, args, &lacks, &extra);
-	for (size_t i = 0; i < lacks.n; i++)
+	if (hotplug_find(vm->qmp, args, &h, &err))
+		refuse(f, "the VM's devices cannot be listed: %s", err.text);
+	for (size_t i = 0; i < h.lacks.n; i++)
 		refuse(f, "device %s was added after QEMU was started, so the destination would not have it; give what it needs with --dest-arg, or unplug it",
-		       lacks.v[i]);
-	for (size_t i = 0; i < extra.n; i++)
-		refuse(f, "device %s is on QEMU's command line but was unplugged, so only the destination would have it; take it off with --dest-replace 'OLD=>NEW'",
-		       extra.v[i]);
-	strv_free(&lacks);
-	strv_free(&extra);
+		       h.lacks.v[i]);
+	for (size_t i = 0; i < h.extra.n; i++)
+		refuse(f, "device %s is on QEMU's command line but was unplugged, so only the destination would have it; take its option off with --dest-replace 'WHOLE VALUE=>'",
+		       h.extra.v[i]);
+	for (size_t i = 0; i < h.again.n; i++)
+		warn(f, "device %s was plugged in after QEMU was started: its option at the destination must say the same, with its address on the bus",
+		     h.again.v[i]);
+	for (size_t i = 0; i < h.nameless.n; i++)
+		warn(f, "%s was plugged in without an id: the destination needs it too, give it with --dest-arg",
+		     h.nameless.v[i]);
+	hotplug_free(&h);
 }
 
 void check_vm(struct vm *vm, const struct strv *args, struct findings *f)

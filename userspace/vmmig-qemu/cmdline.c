@@ -209,6 +209,15 @@ static char *replaced(const char *text, const struct cmdline_rules *rules)
 	return now;
 }
 
+static void add_replaced(struct strv *out, const char *text,
+			 const struct cmdline_rules *rules)
+{
+	char *now = replaced(text, rules);
+
+	strv_add(out, now);
+	free(now);
+}
+
 int cmdline_rewrite(const struct strv *in, const struct cmdline_rules *rules,
 		    struct strv *out, struct vmmig_error *err)
 {
@@ -228,16 +237,15 @@ int cmdline_rewrite(const struct strv *in, const struct cmdline_rules *rules,
 			continue;
 		if (is_machine(&o) && o.value && names_machine(o.value))
 			machine_done = true;
-		if (*o.name) {
-			text = replaced(in->v[o.at], rules);
-			strv_add(out, text);
-			free(text);
+		value = o.value ? rewrite_value(&o, rules, ram_done) : NULL;
+		text = value ? replaced(value, rules) : NULL;
+		/* An option whose value is replaced by nothing goes as a whole. */
+		if (!text || *text || !*value) {
+			if (*o.name)
+				add_replaced(out, in->v[o.at], rules);
+			if (text)
+				strv_add(out, text);
 		}
-		if (!o.value)
-			continue;
-		value = rewrite_value(&o, rules, ram_done);
-		text = replaced(value, rules);
-		strv_add(out, text);
 		free(text);
 		free(value);
 	}

@@ -166,6 +166,9 @@ static int handover_switch(struct migration *m, struct vmmig_error *err)
 	}
 	if (!ret && trouble(m))
 		ret = explain_trouble(m, err);
+	/* A guest may let go of a device that it was asked for before. */
+	if (!ret && m->unplugged)
+		ret = hotplug_check(&m->qmp, &m->plan.argv, err);
 	if (ret)
 		return ret;
 	/* A VM that was paused is not stopped again. */

@@ -9,13 +9,14 @@
 #define WITH_ID		"/machine/peripheral"
 #define WITHOUT_ID	"/machine/peripheral-anon"
 
-static void child_names(struct qmp *q, const char *path, struct strv *names)
+static int child_names(struct qmp *q, const char *path, struct strv *names,
+		       struct vmmig_error *err)
 {
 	struct json_object *args = json_object_new_object(), *list = NULL;
-	struct vmmig_error unused;
+	int ret;
 
 	js_add_str(args, "path", path);
-	qmp_call(q, "qom-list", args, &list, &unused);
+	ret = qmp_call(q, "qom-list", args, &list, err);
 	for (size_t i = 0; json_object_is_type(list, json_type_array) &&
 	     i < json_object_array_length(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
@@ -25,58 +26,69 @@ static void child_names(struct qmp *q, const char *path, struct strv *names)
 			strv_add(names, name);
 	}
 	json_object_put(list);
+	return ret;
 }
 
-/* Names below @path that @known has not and that came after the start. */
-static void find_added(struct qmp *q, const char *path, const struct strv *names,
-		       const struct strv *known, struct strv *lacks)
+static bool came_later(struct qmp *q, const char *path, const char *name)
 {
-	for (size_t i = 0; i < names->n; i++) {
-		char *child;
+	char *child = xasprintf("%s/%s", path, name);
+	bool later = vm_qom_bool(q, child, "hotplugged");
 
-		if (strv_has(known, names->v[i]))
-			continue;
-		child = xasprintf("%s/%s", path, names->v[i]);
-		if (vm_qom_bool(q, child, "hotplugged"))
-			strv_add(lacks, names->v[i]);
-		free(child);
-	}
+	free(child);
+	return later;
 }
 
-void hotplug_find(struct qmp *q, const struct strv *args, struct strv *lacks,
-		  struct strv *extra)
+int hotplug_find(struct qmp *q, const struct strv *args, struct hotplug *h,
+		 struct vmmig_error *err)
 {
-	struct strv wanted = { 0 }, none = { 0 }, have = { 0 }, anon = { 0 };
+	struct strv wanted = { 0 }, have = { 0 }, anon = { 0 };
+	int ret = child_names(q, WITH_ID, &have, err);
 
+	memset(h, 0, sizeof(*h));
+	if (!ret)
+		ret = child_names(q, WITHOUT_ID, &anon, err);
+	if (ret)
+		goto out;
 	cmdline_device_ids(args, &wanted);
-	child_names(q, WITH_ID, &have);
-	child_names(q, WITHOUT_ID, &anon);
-	find_added(q, WITH_ID, &have, &wanted, lacks);
-	find_added(q, WITHOUT_ID, &anon, &none, lacks);
-	for (size_t i = 0; have.n && i < wanted.n; i++)
+	for (size_t i = 0; i < have.n; i++)
+		if (came_later(q, WITH_ID, have.v[i]))
+			strv_add(strv_has(&wanted, have.v[i]) ?
+				 &h->again : &h->lacks, have.v[i]);
+	for (size_t i = 0; i < anon.n; i++)
+		if (came_later(q, WITHOUT_ID, anon.v[i]))
+			strv_addf(&h->nameless, "%s/%s", WITHOUT_ID, anon.v[i]);
+	for (size_t i = 0; i < wanted.n; i++)
 		if (!strv_has(&have, wanted.v[i]))
-			strv_add(extra, wanted.v[i]);
+			strv_add(&h->extra, wanted.v[i]);
+out:
 	strv_free(&wanted);
 	strv_free(&have);
 	strv_free(&anon);
+	return ret;
+}
+
+void hotplug_free(struct hotplug *h)
+{
+	strv_free(&h->lacks);
+	strv_free(&h->extra);
+	strv_free(&h->again);
+	strv_free(&h->nameless);
 }
 
 int hotplug_check(struct qmp *q, const struct strv *args,
 		  struct vmmig_error *err)
 {
-	struct strv lacks = { 0 }, extra = { 0 };
-	int ret = 0;
+	struct hotplug h;
+	int ret = hotplug_find(q, args, &h, err);
 
-	hotplug_find(q, args, &lacks, &extra);
-	if (lacks.n)
+	if (!ret && h.lacks.n)
 		ret = vmmig_fail(err, -EREMOTEIO,
 				 "device %s was plugged in meanwhile: the destination does not have it; unplug it, or start again with --dest-arg",
-				 lacks.v[0]);
-	else if (extra.n)
+				 h.lacks.v[0]);
+	else if (!ret && h.extra.n)
 		ret = vmmig_fail(err, -EREMOTEIO,
 				 "device %s was unplugged meanwhile: the destination still has it; start again with --dest-replace",
-				 extra.v[0]);
-	strv_free(&lacks);
-	strv_free(&extra);
+				 h.extra.v[0]);
+	hotplug_free(&h);
 	return ret;
 }

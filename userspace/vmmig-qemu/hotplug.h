@@ -5,15 +5,32 @@
 
 #include "vm.h"
 
-/*
- * What @args, the destination's command line, would get wrong: @lacks gets
- * devices of the VM that are not on it, @extra those on it that the VM does
- * not have any more. A QEMU that does not answer adds nothing.
+/**
+ * struct hotplug - how the VM differs from a command line
+ * @lacks: devices that are not on it
+ * @extra: devices on it that the VM does not have any more
+ * @again: on it, but plugged in later, so perhaps with other properties
+ * @nameless: QOM paths of devices without an id that were plugged in
  */
-void hotplug_find(struct qmp *q, const struct strv *args, struct strv *lacks,
-		  struct strv *extra);
+struct hotplug {
+	struct strv lacks;
+	struct strv extra;
+	struct strv again;
+	struct strv nameless;
+};
 
-/* The same in one sentence: 0, or -EREMOTEIO with the reason in @err. */
+/*
+ * Compare the VM's devices with @args, the destination's command line. @h is
+ * filled as far as QEMU answers and must be freed. 0 or the error of QMP.
+ */
+int hotplug_find(struct qmp *q, const struct strv *args, struct hotplug *h,
+		 struct vmmig_error *err);
+void hotplug_free(struct hotplug *h);
+
+/*
+ * Did it change since it was found right? Devices without an id do not count,
+ * no option could be told to be theirs.
+ */
 int hotplug_check(struct qmp *q, const struct strv *args,
 		  struct vmmig_error *err);
 

@@ -50,6 +50,7 @@ static void on_qmp_event(void *arg, const char *event, struct json_object *data)
 		return;
 	if (!strcmp(event, "STOP") && !m->t.stop)
 		m->t.stop = now_ns();
+	m->unplugged |= !strcmp(event, "DEVICE_DELETED");
 	if (strcmp(event, "MIGRATION") || !status)
 		return;
 	snprintf(m->migration, sizeof(m->migration), "%s", status);

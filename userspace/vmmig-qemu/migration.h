@@ -53,6 +53,7 @@ struct timing {
  * @migrate_id: number of the 'migrate' command, 0: not sent
  * @continue_id: number of the 'migrate-continue' command, 0: not sent
  * @load_sent: the destination knows all of the device state
+ * @unplugged: QEMU has said that a device is gone
  * @stopped: the VM ran, and is stopped or may be at any moment
  * @committed: 'commit' may have been received: never resume
  * @refused: a check said no
@@ -80,6 +81,7 @@ struct migration {
 	unsigned int migrate_id;
 	unsigned int continue_id;
 	bool load_sent;
+	bool unplugged;
 	bool stopped;
 	bool committed;
 	bool refused;

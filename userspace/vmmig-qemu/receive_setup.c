@@ -62,10 +62,10 @@ int receive_checks(struct receiver *r, struct vmmig_error *err)
 /*
  * late-block-activate: the disks belong to the source until "cont" here.
  *
- * The VM may still go back when it is loaded, so announcing it then is early;
- * rollback_run() makes up for it. But not a single round frees the timer that
- * the next reset of a virtio-net device stops: QEMU crashes when a VM that came
- * this way reboots (virtio_net_reset(), seen with 10.0).
+ * One round of announcing: what QEMU makes on load stays in its queue until the
+ * VM runs (qemu_can_send_packet()), so a VM that goes back was never announced.
+ * None at all frees the timer that the next reset of a virtio-net device stops:
+ * QEMU crashes when a VM that came this way reboots (virtio_net_reset(), 10.0).
  */
 static const char * const incoming_caps[] = {
 	"x-ignore-shared", "events", "late-block-activate",

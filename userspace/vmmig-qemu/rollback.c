@@ -146,9 +146,6 @@ bool rollback_run(struct migration *m)
 	rollback_migration(m);
 	devstate_close(&m->state);
 	as_before = rollback_resume(m);
-	/* The destination has announced the VM when it had loaded it. */
-	if (m->load_sent && m->vm.running && as_before)
-		vm_announce(&m->qmp);
 	if (m->source.vm && !m->qmp.gone && source_restore(&m->source, &err))
 		complain(&err);
 	rollback_destination(m);

@@ -46,6 +46,18 @@ static void rewrites(const char *what, const char *in,
 	strv_free(&out);
 }
 
+static void test_dropped(void)
+{
+	struct cmdline_pair nic = { "virtio-net,id=nic", "" };
+	struct cmdline_rules rules = { .replace = &nic, .nr_replace = 1 };
+
+	rewrites("an option whose value is replaced by nothing goes",
+		 "qemu -device virtio-net,id=nic -device VGA -S", &rules,
+		 "qemu -device VGA -S");
+	rewrites("a value that was empty stays", "qemu -append '' -S", &rules,
+		 "qemu -append  -S");
+}
+
 static void test_rewrite(void)
 {
 	struct cmdline_pair ram = { "mem", "/dev/shm/b,c" };
@@ -176,6 +188,7 @@ static void test_pairs(void)
 int main(void)
 {
 	test_rewrite();
+	test_dropped();
 	test_unknown_ram();
 	test_fds();
 	test_questions();

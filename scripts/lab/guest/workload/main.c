@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The workload of the lab's guest: memory, disk, network and clock are used
- * and checked all the time. Answers one-line commands on a virtio-serial port.
+ * and checked all the time. Answers one-line commands on a virtio-serial port,
+ * or on the second UART where there is none.
  */
 #define _GNU_SOURCE
 #include <ctype.h>

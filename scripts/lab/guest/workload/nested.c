@@ -4,6 +4,7 @@
  * pages, round after round. Its writes reach RAM through page tables that the
  * host makes out of two, so they are dirtied another way than the guest's own.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdatomic.h>
@@ -84,10 +85,19 @@ static void *run(void *arg)
 	vcpu = make_vcpu(vm);
 	state = mmap(NULL, ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE,
 		     MAP_SHARED, vcpu, 0);
+	if (vcpu < 0 || state == MAP_FAILED) {
+		wl_log("no nested guest: no vCPU (errno %d)", errno);
+		return NULL;
+	}
 	for (;;) {
-		if (ioctl(vcpu, KVM_RUN, 0) || state->exit_reason != KVM_EXIT_IO) {
+		int failed = ioctl(vcpu, KVM_RUN, 0);
+
+		if (failed && errno == EINTR)
+			continue;
+		if (failed || state->exit_reason != KVM_EXIT_IO) {
 			bad++;
-			wl_bad("nested guest ended: exit %u", state->exit_reason);
+			wl_bad("nested guest ended: errno %d, exit %u",
+			       failed ? errno : 0, state->exit_reason);
 			return NULL;
 		}
 		check(ram, ++round);
