@@ -15,7 +15,7 @@ reset_here() {
 	vm qmp g '{"execute":"system_reset"}' >/dev/null || return
 	if ! vm wait g >/dev/null; then
 		post_mortem a "reset.$NR"
-		once_more && vm qmp g '{"execute":"system_reset"}' >/dev/null && vm wait g >/dev/null || return
+		once_more && vm qmp g '{"execute":"system_reset"}' >/dev/null && vm qmp g '{"execute":"cont"}' >/dev/null && vm wait g >/dev/null || return
 	fi
 	healthy a
 }

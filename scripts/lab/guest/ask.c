@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Ask one line over a unix socket and print the line that answers it. With -q
- * the socket speaks QMP. A program of its own, since anything interpreted takes
- * half a second to start in an emulated host.
+ * the socket speaks QMP. With -t the question gets a tag that its answer must
+ * have, as one that nobody waited for may come first. A program of its own,
+ * since anything interpreted takes half a second to start in an emulated host.
  *
- * usage: ask [-q] SOCKET SECONDS LINE      exit code: 0 answered, 1 no answer,
- *                                          2 QMP error
+ * usage: ask [-q|-t] SOCKET SECONDS LINE      exit code: 0 answered, 1 no answer,
+ *                                             2 QMP error
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 static bool starts(const char *line, const char *with)
@@ -21,14 +23,17 @@ static bool starts(const char *line, const char *with)
 	return !strncmp(line, with, strlen(with));
 }
 
-/* The next line that is no QMP greeting and no event */
-static char *next_line(FILE *f)
+/* The next line that is no QMP greeting, no event, and has the tag */
+static char *next_line(FILE *f, const char *tag)
 {
 	static char *line;
 	static size_t size;
 
 	while (getline(&line, &size, f) > 0)
-		if (!starts(line, "{\"timestamp\"") && !starts(line, "{\"QMP\"") &&
+		if (*tag) {
+			if (starts(line, tag))
+				return line + strlen(tag);
+		} else if (!starts(line, "{\"timestamp\"") && !starts(line, "{\"QMP\"") &&
 		    !strstr(line, "\"event\": "))
 			return line;
 	return NULL;
@@ -39,13 +44,14 @@ int main(int argc, char **argv)
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	struct timeval limit = { 0 };
 	bool qmp = argc > 1 && !strcmp(argv[1], "-q");
+	bool tagged = argc > 1 && !strcmp(argv[1], "-t");
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	char *line;
+	char *line, tag[32] = "";
 	FILE *f;
 
-	argv += qmp;
-	if (argc - qmp != 4) {
-		fprintf(stderr, "usage: ask [-q] SOCKET SECONDS LINE\n");
+	argv += qmp + tagged;
+	if (argc - qmp - tagged != 4) {
+		fprintf(stderr, "usage: ask [-q|-t] SOCKET SECONDS LINE\n");
 		return 1;
 	}
 	limit.tv_sec = atoi(argv[2]);
@@ -55,11 +61,13 @@ int main(int argc, char **argv)
 		perror(argv[1]);
 		return 1;
 	}
+	if (tagged)
+		snprintf(tag, sizeof(tag), "@%d.%ld ", getpid(), (long)time(NULL));
 	f = fdopen(fd, "r");
 	if (!f || (qmp && dprintf(fd, "{\"execute\":\"qmp_capabilities\"}\n") < 0) ||
-	    (qmp && !next_line(f)) || dprintf(fd, "%s\n", argv[3]) < 0)
+	    (qmp && !next_line(f, "")) || dprintf(fd, "%s%s\n", tag, argv[3]) < 0)
 		return 1;
-	line = next_line(f);
+	line = next_line(f, tag);
 	if (!line) {
 		fprintf(stderr, "%s: no answer\n", argv[1]);
 		return 1;

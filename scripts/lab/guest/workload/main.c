@@ -240,6 +240,7 @@ static void answer(const char *line, char *buf, size_t size)
 static void serve(int fd)
 {
 	static char in[256], out[2048];
+	char *question;
 	size_t len = 0;
 
 	for (;;) {
@@ -259,7 +260,11 @@ static void serve(int fd)
 		len = 0;
 		if (!*in)
 			continue;
-		answer(in, out, sizeof(out));
+		/* "@TAG question": the answer has the tag too */
+		question = *in == '@' ? strchr(in, ' ') : NULL;
+		question = question ? question + 1 : in;
+		memcpy(out, in, question - in);
+		answer(question, out + (question - in), sizeof(out) - (question - in));
 		if (write(fd, out, strlen(out)) < 0)
 			continue;
 	}
