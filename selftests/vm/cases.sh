@@ -25,7 +25,7 @@ move_case() {
 	local machine=$1 smp=$2 ring=$3 ways=$4 what
 	shift 4
 	what="$machine, $smp vCPU, ring $ring${*:+, $*}"
-	if t "$what: guest starts" start_guest --machine "$machine" --smp "$smp" --ring "$ring" "${GUEST_MORE[@]}"; then
+	if t "$what: guest starts" start_guest --machine "$machine" --smp "$smp" --ring "$ring"; then
 		if t "$what: there" there "$@" && [ "$ways" = 2 ]; then
 			t "$what: and back" back "$@" && t "$what: and is reset" reset_here
 		fi
@@ -62,27 +62,18 @@ microvm_refused() {
 	stop_guest >/dev/null 2>&1
 }
 
-# QEMU 11.1 does not load the virtio-serial device of 10.0 ("VQ 0 vring.num 1024
-# exceeds allocated max 128"), with its own migration neither. Such a guest must
-# move or go on where it is; one without that device moves.
+# QEMU 11.1 does not load any virtio device of Debian's 10.0 ("VQ 0 vring.num 1024
+# exceeds allocated max 256"), with its own migration neither. The guest must
+# move or go on where it is.
 moved_or_rolled_back() {
 	migrate a && { healthy b && nothing_left a; return; }
 	[ $? = 1 ] && healthy a && nothing_left b
 }
 
-state_of_older_qemu() {
-	t "to a newer QEMU, with virtio-serial: guest starts" start_guest --machine q35 --smp 2 &&
-		t "to a newer QEMU, with virtio-serial: moves or is rolled back" moved_or_rolled_back
+to_newer_qemu() {
+	t "to a newer QEMU: guest starts" start_guest --machine q35 --smp 2 &&
+		t "to a newer QEMU: moves or is rolled back" moved_or_rolled_back
 	stop_guest >/dev/null 2>&1
-}
-
-# What moves between unlike QEMUs
-GUEST_MORE=()
-mixed_case() {
-	GUEST_MORE=()
-	! older_first || GUEST_MORE=(--isa-cmd)
-	move_case q35 "$1" "$2" 1
-	GUEST_MORE=()
 }
 
 older_first() { [[ $(uname -r) < $(ssh hostb uname -r) ]]; }
@@ -98,8 +89,7 @@ set_check_same_new() {
 	move_case microvm 2 0 1
 }
 set_check_mixed() {
-	! older_first || state_of_older_qemu
-	mixed_case 2 4096
+	if older_first; then to_newer_qemu; else move_case q35 2 4096 1; fi
 	microvm_refused
 }
 
@@ -119,9 +109,13 @@ set_matrix_same() {
 set_matrix_same_new() { set_matrix_same; }
 set_matrix_mixed() {
 	local s r
-	! older_first || state_of_older_qemu
+	if older_first; then
+		to_newer_qemu
+		microvm_refused
+		return
+	fi
 	for s in 1 2 4; do
-		for r in 0 4096; do mixed_case "$s" "$r"; done
+		for r in 0 4096; do move_case q35 "$s" "$r" 1; done
 	done
 	microvm_refused
 }
