@@ -38,7 +38,8 @@ struct cmdline_rules {
 
 /*
  * Rewrite @in into @out: other machine type, paths replaced; dropped are
- * options whose value is replaced by nothing, -incoming, -loadvm, -daemonize and the monitor of an earlier migration;
+ * options whose value is replaced by nothing, -incoming, -loadvm, -daemonize
+ * and the monitor of an earlier migration;
  * sockets that would wait for a client do not wait.
  */
 int cmdline_rewrite(const struct strv *in, const struct cmdline_rules *rules,

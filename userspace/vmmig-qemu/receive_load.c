@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "receiver.h"
-#include "vm.h"
 
 #define COMPLETE_MS	120000
 #define LOAD_MS		120000
@@ -124,6 +123,18 @@ int receive_commit(struct receiver *r, bool *run, struct vmmig_error *err)
 	return 0;
 }
 
+static void announce(struct receiver *r)
+{
+	struct json_object *args = json_object_new_object();
+	struct vmmig_error err;
+
+	js_add_int(args, "initial", 50);
+	js_add_int(args, "max", 550);
+	js_add_int(args, "rounds", ANNOUNCE_ROUNDS);
+	js_add_int(args, "step", 100);
+	qmp_call(&r->target.qmp, "announce-self", args, NULL, &err);
+}
+
 int receive_resume(struct receiver *r, bool run, struct vmmig_error *err)
 {
 	struct vmmig_error unused;
@@ -144,7 +155,7 @@ int receive_resume(struct receiver *r, bool run, struct vmmig_error *err)
 	js_add_int(msg, "cont-us", (now_ns() - start) / NSEC_PER_USEC);
 	ret = peer_send(&r->peer, "running", msg, err);
 	if (run)
-		vm_announce(&r->target.qmp);
+		announce(r);
 	receive_set_migration(r, false, &unused);
 	return ret;
 }

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "receiver.h"
-#include "vm.h"
 
 #define ARRIVE_MS	30000
 #define ACCEPT_MS	10000
@@ -91,7 +90,7 @@ int receive_set_migration(struct receiver *r, bool ours,
 	if (ret)
 		return ret;
 	args = json_object_new_object();
-	js_add_int(args, "announce-rounds", ours ? 1 : VM_ANNOUNCE_ROUNDS);
+	js_add_int(args, "announce-rounds", ours ? 1 : ANNOUNCE_ROUNDS);
 	return qmp_call(&r->target.qmp, "migrate-set-parameters", args, NULL,
 			err);
 }

@@ -7,6 +7,9 @@
 #include "step.h"
 #include "target.h"
 
+/* QEMU's default. */
+#define ANNOUNCE_ROUNDS	5
+
 /**
  * struct receiver - one migration at the destination
  * @session: number of the kernel's session, 0 if there is none

@@ -86,18 +86,6 @@ bool vm_is_kvm(struct qmp *q)
 	return kvm;
 }
 
-void vm_announce(struct qmp *q)
-{
-	struct json_object *args = json_object_new_object();
-	struct vmmig_error unused;
-
-	js_add_int(args, "initial", 50);
-	js_add_int(args, "max", 550);
-	js_add_int(args, "rounds", VM_ANNOUNCE_ROUNDS);
-	js_add_int(args, "step", 100);
-	qmp_call(q, "announce-self", args, NULL, &unused);
-}
-
 /* "pc-q35-10.0-machine" is the QOM type of machine type pc-q35-10.0. */
 static char *vm_machine(struct qmp *q)
 {

@@ -78,12 +78,6 @@ char *vm_status(struct qmp *q);
 /* Status of QEMU's own migration, "none" if there was none; to be freed. */
 char *vm_migration_status(struct qmp *q, struct json_object **info);
 
-/* QEMU's default for announce-rounds. */
-#define VM_ANNOUNCE_ROUNDS	5
-
-/* Tell the network where the VM is now. */
-void vm_announce(struct qmp *q);
-
 /* Duplicate the descriptors of the VM and of its RAM files. */
 int vm_open_fds(struct vm *vm, struct vmmig_error *err);
 uint64_t vm_ram_size(const struct vm *vm);
