@@ -165,7 +165,7 @@ static void check_block_file(struct vm *vm, struct vm_block *b,
 }
 
 static void check_block(struct vm *vm, struct vm_block *b,
-			const struct strv *args, struct findings *f)
+			const struct strv *objects, struct findings *f)
 {
 	if (!b->id[0])
 		refuse(f, "a memory backend has no id: give every memory backend one");
@@ -189,7 +189,7 @@ static void check_block(struct vm *vm, struct vm_block *b,
 	else if (!b->found)
 		refuse(f, "RAM block %s: its file was not found among the descriptors of process %d; mem-path %s must be a file, not a directory",
 		       b->id, vm->pid, b->path);
-	else if (!cmdline_has_object(args, b->id))
+	else if (!strv_has(objects, b->id))
 		refuse(f, "RAM block %s was added after QEMU was started, so the destination would not have it; give what it needs with --dest-arg",
 		       b->id);
 	else
@@ -200,12 +200,15 @@ static void check_ram(struct vm *vm, const struct strv *args,
 		      struct findings *f)
 {
 	uint64_t huge = proc_shmem_huge(vm->pid);
+	struct strv objects = { 0 };
 
 	if (vm->all_blocks > VMMIG_MAX_BLOCKS)
 		refuse(f, "the VM has %u RAM blocks, more than %u",
 		       vm->all_blocks, VMMIG_MAX_BLOCKS);
+	cmdline_ids(args, "object", &objects);
 	for (unsigned int i = 0; i < vm->nr_blocks; i++)
-		check_block(vm, &vm->block[i], args, f);
+		check_block(vm, &vm->block[i], &objects, f);
+	strv_free(&objects);
 	if (vm_ram_size(vm) < vm->memory)
 		refuse(f, "the VM has %llu bytes of memory but its memory backends only %llu: all RAM must be in memory-backend-file,share=on",
 		       (unsigned long long)vm->memory,
@@ -296,7 +299,7 @@ static void check_hotplug(struct vm *vm, const struct strv *args,
 	struct vmmig_error err;
 	struct hotplug h;
 
-	if (hotplug_find(vm->qmp, args, &h, &err))
+	if (hotplug_find(vm->qmp, args, true, &h, &err))
 		refuse(f, "the VM's devices cannot be listed: %s", err.text);
 	for (size_t i = 0; i < h.lacks.n; i++)
 		refuse(f, "device %s was added after QEMU was started, so the destination would not have it; give what it needs with --dest-arg, or unplug it",

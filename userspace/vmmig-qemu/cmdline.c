@@ -310,31 +310,14 @@ bool cmdline_has_word(const struct strv *args, const char *option,
 	return false;
 }
 
-bool cmdline_has_object(const struct strv *args, const char *id)
-{
-	struct option_ref o = { 0 };
-	bool found = false;
-
-	while (!found && option_next(args, &o)) {
-		char *this;
-
-		if (!option_is(&o, "object") || !o.value)
-			continue;
-		this = keyval_get(o.value, "id");
-		found = this && !strcmp(this, id);
-		free(this);
-	}
-	return found;
-}
-
-void cmdline_device_ids(const struct strv *args, struct strv *ids)
+void cmdline_ids(const struct strv *args, const char *option, struct strv *ids)
 {
 	struct option_ref o = { 0 };
 
 	while (option_next(args, &o)) {
 		char *id;
 
-		if (!option_is(&o, "device") || !o.value)
+		if (!option_is(&o, option) || !o.value)
 			continue;
 		id = keyval_get(o.value, "id");
 		if (id)

@@ -57,10 +57,8 @@ int cmdline_find_fd(const struct strv *args);
 /* Does an -accel or -machine option turn this on? For example "xen-version". */
 bool cmdline_has_word(const struct strv *args, const char *option,
 		      const char *word);
-/* Is there an -object with this id? */
-bool cmdline_has_object(const struct strv *args, const char *id);
-/* Ids of the -device options; those without one are left out. */
-void cmdline_device_ids(const struct strv *args, struct strv *ids);
+/* Ids of all -@option's, "device" or "object"; those without one are left out. */
+void cmdline_ids(const struct strv *args, const char *option, struct strv *ids);
 /* Paths of the UNIX sockets that QEMU will listen at. */
 void cmdline_listen_paths(const struct strv *args, struct strv *paths);
 /* KVM dirty ring size of -accel, 0 if there is none. */

@@ -38,22 +38,24 @@ static bool came_later(struct qmp *q, const char *path, const char *name)
 	return later;
 }
 
-int hotplug_find(struct qmp *q, const struct strv *args, struct hotplug *h,
-		 struct vmmig_error *err)
+int hotplug_find(struct qmp *q, const struct strv *args, bool doubts,
+		 struct hotplug *h, struct vmmig_error *err)
 {
 	struct strv wanted = { 0 }, have = { 0 }, anon = { 0 };
 	int ret = child_names(q, WITH_ID, &have, err);
 
 	memset(h, 0, sizeof(*h));
-	if (!ret)
+	if (!ret && doubts)
 		ret = child_names(q, WITHOUT_ID, &anon, err);
 	if (ret)
 		goto out;
-	cmdline_device_ids(args, &wanted);
-	for (size_t i = 0; i < have.n; i++)
-		if (came_later(q, WITH_ID, have.v[i]))
-			strv_add(strv_has(&wanted, have.v[i]) ?
-				 &h->again : &h->lacks, have.v[i]);
+	cmdline_ids(args, "device", &wanted);
+	for (size_t i = 0; i < have.n; i++) {
+		bool known = strv_has(&wanted, have.v[i]);
+
+		if ((doubts || !known) && came_later(q, WITH_ID, have.v[i]))
+			strv_add(known ? &h->again : &h->lacks, have.v[i]);
+	}
 	for (size_t i = 0; i < anon.n; i++)
 		if (came_later(q, WITHOUT_ID, anon.v[i]))
 			strv_addf(&h->nameless, "%s/%s", WITHOUT_ID, anon.v[i]);
@@ -79,7 +81,7 @@ int hotplug_check(struct qmp *q, const struct strv *args,
 		  struct vmmig_error *err)
 {
 	struct hotplug h;
-	int ret = hotplug_find(q, args, &h, err);
+	int ret = hotplug_find(q, args, false, &h, err);
 
 	if (!ret && h.lacks.n)
 		ret = vmmig_fail(err, -EREMOTEIO,

@@ -22,9 +22,10 @@ struct hotplug {
 /*
  * Compare the VM's devices with @args, the destination's command line. @h is
  * filled as far as QEMU answers and must be freed. 0 or the error of QMP.
+ * @doubts: find @again and @nameless too, which asks QEMU once per device.
  */
-int hotplug_find(struct qmp *q, const struct strv *args, struct hotplug *h,
-		 struct vmmig_error *err);
+int hotplug_find(struct qmp *q, const struct strv *args, bool doubts,
+		 struct hotplug *h, struct vmmig_error *err);
 void hotplug_free(struct hotplug *h);
 
 /*

@@ -150,14 +150,15 @@ static void test_fds(void)
 
 static void test_questions(void)
 {
-	struct strv args, paths = { 0 }, ids = { 0 };
+	struct strv args, paths = { 0 }, ids = { 0 }, objects = { 0 };
 
 	words(&args, "qemu -accel kvm,dirty-ring-size=4096,xen-version=0x4000e -object memory-backend-file,id=mem -qmp unix:/a,,b,server=on,wait=off -serial mon:unix:/c,server,nowait -chardev socket,id=x,path=/d,server=on -chardev socket,id=y,path=/e -device virtio-net,id=nic -device virtio-rng -device '{\"driver\":\"VGA\",\"id\":\"vga\"}'");
 	ok(cmdline_dirty_ring(&args) == 4096, "size of the dirty ring");
 	ok(cmdline_has_word(&args, "accel", "xen-version"), "Xen is seen");
-	ok(cmdline_has_object(&args, "mem") && !cmdline_has_object(&args, "me"),
-	   "objects are found by their whole id");
-	cmdline_device_ids(&args, &ids);
+	cmdline_ids(&args, "object", &objects);
+	ok(objects.n == 1 && strv_has(&objects, "mem") &&
+	   !strv_has(&objects, "me"), "ids of objects");
+	cmdline_ids(&args, "device", &ids);
 	ok(ids.n == 2 && strv_has(&ids, "nic") && strv_has(&ids, "vga") &&
 	   !strv_has(&ids, "ni"), "ids of devices");
 	cmdline_listen_paths(&args, &paths);
@@ -167,6 +168,7 @@ static void test_questions(void)
 	strv_free(&args);
 	strv_free(&paths);
 	strv_free(&ids);
+	strv_free(&objects);
 }
 
 static void test_pairs(void)
