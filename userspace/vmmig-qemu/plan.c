@@ -26,6 +26,7 @@ struct json_object *plan_to_json(const struct plan *p)
 	js_add_str(o, "user", p->user);
 	js_add_str(o, "qemu-version", p->qemu_version);
 	js_add_str(o, "machine", p->machine);
+	json_object_object_add(o, "queues", json_object_get(p->queues));
 	for (unsigned int i = 0; i < p->nr_blocks; i++) {
 		struct json_object *b = json_object_new_object();
 
@@ -131,6 +132,7 @@ int plan_from_json(struct plan *p, struct json_object *o,
 	p->user = take_str(o, "user");
 	p->qemu_version = take_str(o, "qemu-version");
 	p->machine = take_str(o, "machine");
+	p->queues = json_object_get(js_get(o, "queues"));
 	p->used = js_int(o, "used", 0);
 	p->listen = take_str(o, "listen");
 	p->port = take_str(o, "port");
@@ -177,6 +179,7 @@ void plan_free(struct plan *p)
 	free(p->user);
 	free(p->qemu_version);
 	free(p->machine);
+	json_object_put(p->queues);
 	free(p->listen);
 	free(p->port);
 	free(p->log);

@@ -34,6 +34,7 @@ struct plan_block {
  * @user: whom QEMU runs as, NULL for root
  * @qemu_version: of the source, "10.0.2"
  * @machine: machine type that must be known
+ * @queues: sizes of the source's virtqueues, see virtq.h
  * @used: bytes of RAM that the source's files really hold
  * @listen: address to listen at, NULL for any
  * @port: "0" for any
@@ -51,6 +52,7 @@ struct plan {
 	char *user;
 	char *qemu_version;
 	char *machine;
+	struct json_object *queues;
 	struct plan_block block[VMMIG_MAX_BLOCKS];
 	unsigned int nr_blocks;
 	uint64_t used;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "receiver.h"
+#include "virtq.h"
 
 #define ARRIVE_MS	30000
 #define ACCEPT_MS	10000
@@ -93,6 +94,15 @@ int receive_set_migration(struct receiver *r, bool ours,
 	js_add_int(args, "announce-rounds", ours ? 1 : ANNOUNCE_ROUNDS);
 	return qmp_call(&r->target.qmp, "migrate-set-parameters", args, NULL,
 			err);
+}
+
+/* What can only be asked of the new QEMU. */
+static int receive_check_qemu(struct receiver *r, struct vmmig_error *err)
+{
+	int ret = virtq_check(&r->target.qmp, r->plan.queues, err);
+
+	r->refused = ret == -EPERM;
+	return ret;
 }
 
 static int receive_prepare_qemu(struct receiver *r, struct vmmig_error *err)
@@ -236,6 +246,8 @@ int receive_setup(struct receiver *r, struct vmmig_error *err)
 	ret = target_create_ram(&r->target, err);
 	if (!ret)
 		ret = target_start(&r->target, err);
+	if (!ret)
+		ret = receive_check_qemu(r, err);
 	if (!ret)
 		ret = receive_prepare_qemu(r, err);
 	if (ret) {
