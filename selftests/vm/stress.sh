@@ -71,7 +71,7 @@ disturbed_move() {
 }
 
 stress_guest() {
-	local machine smp ring rate pattern hot disk backend reporting vmem scsi vga firmware nested bus opts=()
+	local machine smp ring rate pattern hot disk backend reporting vmem scsi vga firmware nested emulated vhost bus opts=()
 	pick microvm q35 pc-q35-10.0,max-ram-below-4g=128M; machine=$PICK
 	pick 1 2 3 4; smp=$PICK
 	pick 0 1024 4096 65536; ring=$PICK
@@ -79,7 +79,7 @@ stress_guest() {
 	pick random seq; pattern=$PICK
 	pick 4M 32M 96M; hot=$PICK
 	pick 0 4 20; disk=$PICK
-	pick '' --vhost; [ -z "$PICK" ] || opts+=("$PICK")
+	pick '' --vhost; vhost=$PICK
 	pick '' native threads io_uring vhost-user; backend=$PICK
 	pick off on; reporting=$PICK
 	pick '' 128M; vmem=$PICK
@@ -88,6 +88,7 @@ stress_guest() {
 	pick '' --scsi; scsi=$PICK
 	pick '' --vga; vga=$PICK
 	pick '' '' '' --firmware; firmware=$PICK
+	pick '' '' '' --emulated; emulated=$PICK
 	if [ "$machine" = microvm ]; then
 		bus=device
 	else
@@ -95,7 +96,9 @@ stress_guest() {
 		[ -z "$vga" ] || opts+=("$vga")
 		[ -z "$firmware" ] || { opts+=("$firmware"); GUEST_NEEDS=firmware; }
 		[ -z "$vmem" ] || opts+=(--vmem "$vmem")
+		[ -z "$emulated" ] || { opts+=("$emulated"); vhost='' scsi=''; [ "$backend" != vhost-user ] || backend=''; }
 	fi
+	[ -z "$vhost" ] || opts+=("$vhost")
 	# shellcheck disable=SC2034  # used in lib.sh
 	case $backend in
 	native | threads | io_uring) opts+=(--aio "$backend") GUEST_NEEDS+=' aio' ;;
