@@ -57,7 +57,7 @@ int cmdline_find_fd(const struct strv *args);
 /* Does an -accel or -machine option turn this on? For example "xen-version". */
 bool cmdline_has_word(const struct strv *args, const char *option,
 		      const char *word);
-/* Ids of all -@option's, "device" or "object"; those without one are left out. */
+/* Ids that the options @option, "device" or "object", give. */
 void cmdline_ids(const struct strv *args, const char *option, struct strv *ids);
 /* Paths of the UNIX sockets that QEMU will listen at. */
 void cmdline_listen_paths(const struct strv *args, struct strv *paths);

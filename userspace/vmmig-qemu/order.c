@@ -112,7 +112,7 @@ int order_make(struct migration *m, bool check, struct vmmig_error *err)
 	p->qemu_version = xasprintf("%d.%d.%d", m->qmp.version[0],
 				    m->qmp.version[1], m->qmp.version[2]);
 	p->machine = xstrdup(m->vm.machine ? m->vm.machine : "?");
-	p->queues = virtq_sizes(&m->qmp);
+	p->queues = check ? NULL : virtq_sizes(&m->qmp);
 	for (unsigned int i = 0; i < m->vm.nr_blocks; i++) {
 		const struct vm_block *b = &m->vm.block[i];
 

@@ -26,7 +26,8 @@ struct json_object *plan_to_json(const struct plan *p)
 	js_add_str(o, "user", p->user);
 	js_add_str(o, "qemu-version", p->qemu_version);
 	js_add_str(o, "machine", p->machine);
-	json_object_object_add(o, "queues", json_object_get(p->queues));
+	if (p->queues)
+		json_object_object_add(o, "queues", json_object_get(p->queues));
 	for (unsigned int i = 0; i < p->nr_blocks; i++) {
 		struct json_object *b = json_object_new_object();
 

@@ -34,7 +34,7 @@ struct plan_block {
  * @user: whom QEMU runs as, NULL for root
  * @qemu_version: of the source, "10.0.2"
  * @machine: machine type that must be known
- * @queues: sizes of the source's virtqueues, see virtq.h
+ * @queues: sizes of the source's virtqueues, see virtq.h; NULL if not asked
  * @used: bytes of RAM that the source's files really hold
  * @listen: address to listen at, NULL for any
  * @port: "0" for any

@@ -1,18 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "virtq.h"
+#include "vm.h"
 
-/* The member @what of a device's first queue, 0 if it cannot be asked. */
-static int64_t first_queue(struct qmp *q, const char *path, const char *what)
+/* QEMU itself is behind these. */
+static const char * const safe_types[] = {
+	"virtio-blk-device", "virtio-scsi-device", "virtio-serial-device",
+	"virtio-balloon-device", "virtio-rng-device",
+};
+
+static bool may_be_asked(struct qmp *q, const char *path)
+{
+	char *type = vm_qom_str(q, path, "type");
+	bool safe = false;
+
+	for (size_t i = 0; type && i < ARRAY_SIZE(safe_types); i++)
+		safe |= !strcmp(type, safe_types[i]);
+	free(type);
+	return safe;
+}
+
+/* The member @what of a device's first queue; 0: no such device, or no answer. */
+static int64_t first_queue(struct qmp *q, const char *path, const char *name,
+			   const char *what)
 {
 	struct json_object *args = json_object_new_object(), *status = NULL;
 	struct vmmig_error unused;
+	const char *is;
 	int64_t entries = 0;
 
 	js_add_str(args, "path", path);
 	js_add_int(args, "queue", 0);
-	if (!qmp_call(q, "x-query-virtio-queue-status", args, &status, &unused))
+	qmp_call(q, "x-query-virtio-queue-status", args, &status, &unused);
+	is = js_str(status, "name");
+	if (is && !strcmp(is, name))
 		entries = js_int(status, what, 0);
 	json_object_put(status);
 	return entries;
@@ -27,14 +51,16 @@ struct json_object *virtq_sizes(struct qmp *q)
 	for (size_t i = 0; json_object_is_type(devices, json_type_array) &&
 	     i < json_object_array_length(devices); i++) {
 		struct json_object *d = json_object_array_get_idx(devices, i);
-		struct json_object *o = json_object_new_object();
-		const char *path = js_str(d, "path");
+		const char *path = js_str(d, "path"), *name = js_str(d, "name");
+		struct json_object *o;
 
+		if (!path || !name || !may_be_asked(q, path))
+			continue;
+		o = json_object_new_object();
 		js_add_str(o, "path", path);
-		js_add_str(o, "name", js_str(d, "name"));
-		if (path)
-			js_add_int(o, "entries",
-				   first_queue(q, path, "vring-num"));
+		js_add_str(o, "name", name);
+		js_add_int(o, "entries",
+			   first_queue(q, path, name, "vring-num"));
 		json_object_array_add(sizes, o);
 	}
 	json_object_put(devices);
@@ -44,20 +70,23 @@ struct json_object *virtq_sizes(struct qmp *q)
 int virtq_check(struct qmp *q, struct json_object *sizes,
 		struct vmmig_error *err)
 {
+	/* Before that the size was loaded as it came. */
+	if (!qmp_at_least(q, 11, 1))
+		return 0;
 	for (size_t i = 0; json_object_is_type(sizes, json_type_array) &&
 	     i < json_object_array_length(sizes); i++) {
 		struct json_object *o = json_object_array_get_idx(sizes, i);
 		const char *path = js_str(o, "path"), *name = js_str(o, "name");
 		int64_t theirs = js_int(o, "entries", 0), ours;
 
-		if (!path || theirs <= 0)
+		if (!path || !name)
 			continue;
-		ours = first_queue(q, path, "vring-num-default");
+		ours = first_queue(q, path, name, "vring-num-default");
 		if (ours > 0 && theirs > ours)
 			return vmmig_fail(err, -EPERM,
-					  "QEMU %d.%d.%d here could not load %s: the source's has a queue of %lld entries, this one takes %lld; use the source's version of QEMU here (--dest-qemu), or start the VM with the newer one",
+					  "QEMU %d.%d.%d here cannot load the state of %s: its queue has %lld entries at the source, this QEMU takes %lld; use the source's version of QEMU here (--dest-qemu), or start the VM anew with this one",
 					  q->version[0], q->version[1],
-					  q->version[2], name ? name : path,
+					  q->version[2], name,
 					  (long long)theirs, (long long)ours);
 	}
 	return 0;

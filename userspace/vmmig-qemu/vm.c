@@ -23,7 +23,7 @@ static struct json_object *vm_qom_get(struct qmp *q, const char *path,
 	return value;
 }
 
-static char *vm_qom_str(struct qmp *q, const char *path, const char *property)
+char *vm_qom_str(struct qmp *q, const char *path, const char *property)
 {
 	struct json_object *value = vm_qom_get(q, path, property);
 	char *text = NULL;

@@ -69,7 +69,9 @@ struct vm {
 int vm_collect(struct vm *vm, struct qmp *q, pid_t pid, struct vmmig_error *err);
 void vm_free(struct vm *vm);
 
-/* A property of an object; false also if it cannot be asked. */
+/* A property of an object; to be freed, NULL also if it cannot be asked. */
+char *vm_qom_str(struct qmp *q, const char *path, const char *property);
+/* The same; false also if it cannot be asked. */
 bool vm_qom_bool(struct qmp *q, const char *path, const char *property);
 /* Does QEMU say that this is a KVM VM? */
 bool vm_is_kvm(struct qmp *q);
