@@ -64,10 +64,10 @@ microvm_refused() {
 	stop_guest >/dev/null 2>&1
 }
 
-# QEMU 11.1 loads no virtio device of a QEMU before (virtq.h), but all others
+# QEMU 11.1 loads no virtio device of 10.0.13 (virtq.h), but all others
 virtio_refused() {
 	t "virtio to a newer QEMU: guest starts" start_guest --machine q35 --smp 2 &&
-		t "virtio to a newer QEMU is refused, the guest runs on" refused_between_versions "queue of 1024 entries"
+		t "virtio to a newer QEMU is refused, the guest runs on" refused_between_versions "queue has 1024 entries"
 	stop_guest >/dev/null 2>&1
 }
 

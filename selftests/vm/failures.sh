@@ -47,6 +47,11 @@ one_byte_differs() {
 	fails_at --hook-stopped "$HERE/spoil" && cat /run/fail.out && grep -q 'RAM block .*: 1 bytes differ' /run/fail.out
 }
 
+# The destination lacks the last device, so its QEMU finds state of nobody
+state_is_refused() {
+	fails_at --dest-replace 'virtio-rng-pci=>' && cat /run/fail.out && grep -q "could not load the device state" /run/fail.out
+}
+
 ctrl_c() {
 	local pid rc=0
 	# A background job would ignore SIGINT
@@ -100,11 +105,12 @@ unplugged_before() {
 failures() {
 	local s
 	t "failures: guest starts" start_guest --machine q35 --smp 2 \
-		--qemu "-m 256M,slots=1,maxmem=1G -chardev null,id=sparec -device virtserialport,chardev=sparec,id=spare" || return
+		--qemu "-m 256M,slots=1,maxmem=1G -chardev null,id=sparec -device virtserialport,chardev=sparec,id=spare -device virtio-rng-pci" || return
 	for s in $STEPS; do t "fails after '$s'" fails_at --fail-at "$s"; done
 	for s in destination load ready; do t "destination fails after '$s'" fails_at --dest-fail-at "$s"; done
 	for s in precopy final ready; do t "killed after '$s'" fails_at --fail-at "kill:$s"; done
 	for s in destination load; do t "destination killed after '$s'" fails_at --dest-fail-at "kill:$s"; done
+	t "the destination's QEMU refuses the state" state_is_refused
 	t "a hook that fails" fails_at --hook-stopped false
 	t "one byte differs at the destination" one_byte_differs
 	t "Ctrl-C while pages are sent" ctrl_c
@@ -115,6 +121,14 @@ failures() {
 	t "and back" back
 	t "memory that is plugged in meanwhile" dimm_meanwhile
 	stop_guest >/dev/null 2>&1
+	# Some questions to QEMU stop what a vhost-user daemon does
+	# shellcheck disable=SC2034  # used in lib.sh
+	GUEST_NEEDS=vhost-user
+	t "vhost-user: guest starts" start_guest --machine q35 --vhost-user &&
+		t "vhost-user: fails after 'destination', the disk goes on" fails_at --fail-at destination
+	stop_guest >/dev/null 2>&1
+	# shellcheck disable=SC2034
+	GUEST_NEEDS=''
 	t "silence after the commit: guest starts" start_guest --machine microvm &&
 		t "silence after the commit" after_commit
 	stop_guest >/dev/null 2>&1

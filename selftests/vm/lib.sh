@@ -116,25 +116,29 @@ post_mortem() {
 	tail -n 15 /vmmig-out/g.*.console.log
 }
 
-disk_works() {
-	[[ $GUEST_APPEND = *wl.disk=0* ]] || [ "$(field disk_ops "$(on "$1" vm cmd g status)")" -gt 0 ]
-}
+# goes_on HOST FIELD THAN: a count of the workload's is larger than that
+goes_on() { [ "$(field "$2" "$(on "$1" vm cmd g status)")" -gt "$3" ] 2>/dev/null; }
 
-# healthy a|b: guest's own verifier and its TCP connection
+# healthy a|b: the guest's own checks find nothing, and all that it does goes on
 healthy() {
-	local where=$1 s before after v nested
-	s=$(on "$where" vm cmd g status) || { post_mortem "$where"; return 1; }
-	before=$(field work_done "$s")
-	nested=$(field nested_rounds "$s")
+	local where=$1 before after v what used=work_done bad=''
+	before=$(on "$where" vm cmd g status) || { post_mortem "$where"; return 1; }
 	v=$(on "$where" vm cmd g verify)
-	until_ok 10 disk_works "$where" || { echo "the guest's disk is not used"; return 1; }
-	s=$(on "$where" vm cmd g status) || return
-	after=$(field work_done "$s")
-	[[ $v = ok* ]] && [ "$(field mem_bad "$s")" = 0 ] && [ "$(field disk_bad "$s")" = 0 ] &&
-		[ "$(field tcp_ok "$s")" = true ] && [ "$(field nested_bad "$s")" = 0 ] &&
-		[ "$after" -gt "$before" ] && { [[ $GUEST_APPEND != *wl.nested=[1-9]* ]] || [ "$(field nested_rounds "$s")" -gt "$nested" ]; } && return
-	echo "guest on host$where: $v, work $before to $after"
-	echo "$s"
+	[[ $v = ok* ]] || bad+=" verify: $v,"
+	[[ $GUEST_APPEND = *wl.disk=0* ]] || used+=' disk_ops'
+	[[ $GUEST_APPEND != *wl.nested=[1-9]* ]] || used+=' nested_rounds'
+	[[ $GUEST_NEEDS != *virtiofs* ]] || used+=' file_reads'
+	for what in $used; do
+		until_ok 20 goes_on "$where" "$what" "$(field "$what" "$before")" || bad+=" $what stands still,"
+	done
+	after=$(on "$where" vm cmd g status) || { echo "guest on host$where:$bad no answer"; post_mortem "$where"; return 1; }
+	for what in mem_bad disk_bad files_bad nested_bad; do
+		[ "$(field "$what" "$after")" = 0 ] || bad+=" $what,"
+	done
+	[ "$(field tcp_ok "$after")" = true ] || bad+=" its TCP connection,"
+	[ -n "$bad" ] || return 0
+	echo "guest on host$where:${bad%,}"
+	echo "$after"
 	return 1
 }
 

@@ -29,12 +29,13 @@ declare -A DISTURB=(
 	[balloon]='while :; do for m in 208 256; do vm qmp g "{\"execute\":\"balloon\",\"arguments\":{\"value\":$((m << 20))}}"; sleep 0.7; done; done >/dev/null 2>&1'
 	[vmem]='while :; do for m in 0 64 128 32; do vm qmp g "{\"execute\":\"qom-set\",\"arguments\":{\"path\":\"/machine/peripheral/vmem0\",\"property\":\"requested-size\",\"value\":$((m << 20))}}"; sleep 0.8; done; done >/dev/null 2>&1'
 	[plug]='vm qmp g "{\"execute\":\"chardev-add\",\"arguments\":{\"id\":\"hotc\",\"backend\":{\"type\":\"null\",\"data\":{}}}}"; while :; do vm qmp g "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtserialport\",\"id\":\"hot\",\"chardev\":\"hotc\"}}"; sleep 0.5; vm qmp g "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"hot\"}}"; sleep 0.5; done >/dev/null 2>&1'
+	[remap]='while :; do vm cmd g remap; sleep 0.3; done >/dev/null 2>&1'
 	[reset]='sleep 0.7; vm qmp g "{\"execute\":\"system_reset\"}" >/dev/null; sleep 600'
 	[bitmap]='while :; do vm qmp g "{\"execute\":\"set-vcpu-dirty-limit\",\"arguments\":{\"dirty-rate\":100000}}"; vm qmp g "{\"execute\":\"cancel-vcpu-dirty-limit\"}"; sleep 0.4; done >/dev/null 2>&1'
 )
 # A VM may be refused or rolled back then, and must go on where it is
 MAY_FAIL=" map bitmap logging plug reset "
-ALL="nothing compact caches huge cpus pin read pageout map logging balloon vmem plug reset bitmap"
+ALL="nothing compact caches huge cpus pin read pageout map logging balloon vmem plug remap reset bitmap"
 
 disturb() {	# HOST WHAT: in the background, pid in $!
 	on "$1" timeout 300 setsid -w bash -c "PATH=$PATH; ${DISTURB[$2]}" </dev/null >/dev/null 2>&1 &
@@ -71,7 +72,7 @@ disturbed_move() {
 }
 
 stress_guest() {
-	local machine smp ring rate pattern hot disk backend reporting vmem scsi vga firmware nested emulated vhost bus opts=()
+	local machine smp ring rate pattern hot disk backend reporting vmem scsi vga virtiofs firmware nested emulated vhost bus opts=()
 	pick microvm q35 pc-q35-10.0,max-ram-below-4g=128M; machine=$PICK
 	pick 1 2 3 4; smp=$PICK
 	pick 0 1024 4096 65536; ring=$PICK
@@ -87,6 +88,7 @@ stress_guest() {
 	GUEST_NEEDS=''
 	pick '' --scsi; scsi=$PICK
 	pick '' --vga; vga=$PICK
+	pick '' --virtiofs; virtiofs=$PICK
 	pick '' '' '' --firmware; firmware=$PICK
 	pick '' '' '' --emulated; emulated=$PICK
 	if [ "$machine" = microvm ]; then
@@ -94,7 +96,8 @@ stress_guest() {
 	else
 		bus=pci
 		[ -z "$vga" ] || opts+=("$vga")
-		[ -z "$firmware" ] || { opts+=("$firmware"); GUEST_NEEDS=firmware; }
+		[ -z "$virtiofs" ] || { opts+=("$virtiofs"); GUEST_NEEDS+=' virtiofs'; }
+		[ -z "$firmware" ] || { opts+=("$firmware"); GUEST_NEEDS+=' firmware'; }
 		[ -z "$vmem" ] || opts+=(--vmem "$vmem")
 		[ -z "$emulated" ] || { opts+=("$emulated"); vhost='' scsi=''; [ "$backend" != vhost-user ] || backend=''; }
 	fi

@@ -26,7 +26,7 @@
 
 struct wl_opts wl = {
 	.mem = 32 << 20, .rate = 4, .verify = 8, .random = true,
-	.disk = 4, .tcp = 5, .beat = 2, .udp = 5,
+	.disk = 4, .files = 20, .tcp = 5, .beat = 2, .udp = 5,
 };
 
 static atomic_int bad_lines;
@@ -124,7 +124,7 @@ static void parse_option(const char *name, const char *value)
 		{ "mem", &wl.mem }, { "fill", &wl.fill }, { "hot", &wl.hot },
 	};
 	static const struct { const char *name; int *to; } numbers[] = {
-		{ "threads", &wl.threads }, { "disk", &wl.disk }, { "tcp", &wl.tcp },
+		{ "threads", &wl.threads }, { "disk", &wl.disk }, { "files", &wl.files }, { "tcp", &wl.tcp },
 		{ "beat", &wl.beat }, { "udp", &wl.udp }, { "nested", &wl.nested },
 	};
 
@@ -161,6 +161,10 @@ static void parse_cmdline(void)
 	}
 	if (!wl.hot || wl.hot > wl.mem)
 		wl.hot = wl.mem;
+	if (wl.disk > 1000)
+		wl.disk = 1000;
+	if (wl.files > 1000)
+		wl.files = 1000;
 	if (wl.threads < 1)
 		wl.threads = 1;
 	if (wl.beat < 1)
@@ -214,6 +218,7 @@ static void answer(const char *line, char *buf, size_t size)
 		n = snprintf(buf, size, "{");
 		n += mem_status(buf + n, size - n);
 		n += disk_status(buf + n, size - n);
+		n += files_status(buf + n, size - n);
 		n += nested_status(buf + n, size - n);
 		n += net_status(buf + n, size - n);
 		n += beat_status(buf + n, size - n);
@@ -228,6 +233,8 @@ static void answer(const char *line, char *buf, size_t size)
 	} else if (!strncmp(line, "rate ", 5)) {
 		mem_rate(parse_rate(line + 5));
 		snprintf(buf, size, "ok\n");
+	} else if (!strcmp(line, "remap")) {
+		snprintf(buf, size, "%s\n", bar_move());
 	} else if (!strcmp(line, "poweroff")) {
 		wl_log("poweroff");
 		sync();
@@ -277,6 +284,7 @@ int main(void)
 	parse_cmdline();
 	mem_start();
 	disk_start();
+	files_start();
 	nested_start();
 	net_start();
 	beat_start();

@@ -22,6 +22,7 @@ struct wl_opts {
 	bool random;		/* order of the writes */
 	int threads;		/* writers */
 	int disk;		/* file operations a second, 0: no disk */
+	int files;		/* reads of the host's file a second, 0: none */
 	int tcp;		/* ms between two TCP messages, 0: none */
 	int beat;		/* ms between two heartbeats */
 	int nested;		/* ms between two rounds of a nested guest, 0: none */
@@ -61,6 +62,12 @@ void mem_verify(uint64_t *pages, uint64_t *bad);
 
 void disk_start(void);
 int disk_status(char *buf, size_t size);
+
+void files_start(void);
+int files_status(char *buf, size_t size);
+
+/* Moves the display's memory away and back; says how it went */
+const char *bar_move(void);
 
 void nested_start(void);
 int nested_status(char *buf, size_t size);
