@@ -55,6 +55,14 @@ tally() {
 	}' "$1"
 }
 
+# died_without_us LOG: of a suite whose host died
+died_without_us() {
+	local console
+	console=$(sed -n 's/.*its console is //p' "$1" | tail -n 1)
+	grep -q 'died: emulator ended' "$1" && ! grep -q 'Kernel panic' "$1" && return
+	[ -n "$console" ] && grep -aA3 'Kernel panic' "$console" | grep -aq 'Not tainted'
+}
+
 # run_suite NAME: its function writes KTAP; that it fails counts once more only
 # if no test of it did
 run_suite() {
@@ -64,11 +72,11 @@ run_suite() {
 	for again in yes ''; do
 		rc=0
 		("suite_${suite%%-*}" "$arg") >"$log" 2>&1 5>&- || rc=$?
-		# The emulator that plays the hosts ends now and then, without a word
-		# and without a panic of the host. That is said, and tried once more
-		[ "$rc" = "$E_DIED" ] && grep -q 'died: emulator ended' "$log" && ! grep -q 'Kernel panic' "$log" &&
-			[ "$again" ] || break
-		echo "   a lab host's emulator ended, no verdict; '$suite' runs once more (first log: $log.died)"
+		# Emulated hosts die now and then: their emulator ends without a word,
+		# or they panic before the module was ever loaded ("Not tainted").
+		# Neither can be the module's. That is said, and tried once more
+		[ "$rc" = "$E_DIED" ] && [ "$again" ] && died_without_us "$log" || break
+		echo "   a lab host died before or without the module, no verdict; '$suite' runs once more (first log: $log.died)"
 		mv "$log" "$log.died"
 	done
 	counts=$(tally "$log")
