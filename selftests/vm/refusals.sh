@@ -16,14 +16,15 @@ refused() {
 
 # refused_vm WORDS OPTION-of-QEMU...: a VM without a guest in it
 refused_vm() {
-	local words=$1 rc=0 out
+	local words=$1 rc=0 out pid
 	shift
 	rm -f /run/x.*
 	qemu-system-x86_64 -S -name x -nodefaults -display none -daemonize -pidfile /run/x.pid \
 		-qmp unix:/run/x.qmp,server=on,wait=off "$@" || return
 	out=$(timeout 60 vmmig-qemu check --qmp /run/x.qmp 2>&1) || rc=$?
-	kill "$(cat /run/x.pid)"
-	timeout 10 tail --pid="$(cat /run/x.pid)" -f /dev/null
+	pid=$(cat /run/x.pid)
+	kill "$pid"
+	timeout 10 tail --pid="$pid" -f /dev/null
 	echo "$rc: $(grep -iE "$words" <<<"$out" || echo "$out")"
 	[ "$rc" = 3 ] && grep -qiE "$words" <<<"$out"
 }
@@ -38,7 +39,12 @@ refusals_of_vms() {
 		t "RAM not on tmpfs" refused_vm "not on tmpfs" $M,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/root/x,share=on
 		t "no KVM" refused_vm "does not use KVM" -m 64M -accel tcg -machine microvm,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=on
 	}
-	rm -f /dev/shm/x /root/x
+	truncate -s 1M /run/local.img
+	# It is refused for its state, as it was never started, and warned of
+	# shellcheck disable=SC2086
+	t "a disk on a local file system" refused_vm "disk /run/local.img is on a local file system" $M,memory-backend=m \
+		-object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=on -drive file=/run/local.img,format=raw,if=none
+	rm -f /dev/shm/x /root/x /run/local.img
 	if echo 40 >/proc/sys/vm/nr_hugepages && [ "$(cat /proc/sys/vm/nr_hugepages)" = 40 ]; then
 		mkdir -p /run/huge
 		mount -t hugetlbfs huge /run/huge

@@ -10,5 +10,7 @@
 void check_host(struct findings *f, const char *where);
 /* The VM: state, RAM, devices. @args: the destination's command line. */
 void check_vm(struct vm *vm, const struct strv *args, struct findings *f);
+/* Part of that: warns of disks that only this host can see. */
+void check_disks(struct vm *vm, struct findings *f);
 
 #endif /* CHECK_H */

@@ -62,6 +62,7 @@ static const char help[] =
 "Usage: vmmig-qemu migrate --qmp SOCKET [OPTION]... DESTHOST\n"
 "       vmmig-qemu check --qmp SOCKET [OPTION]... [DESTHOST]\n"
 "       vmmig-qemu receive\n"
+"       vmmig-qemu --help | --version\n"
 "\n"
 "Move a running VM of QEMU to another host; its RAM goes from kernel to kernel.\n"
 "'check' only looks whether that is possible. 'receive' is what 'migrate' runs\n"
@@ -105,7 +106,7 @@ static const char help[] =
 "Output:\n"
 "  --json                 report as JSON on standard output\n"
 "  --progress-json        progress as lines of JSON on standard error\n"
-"  -q, --quiet            no progress\n"
+"  -q, --quiet            no progress and no report, but warnings and errors\n"
 "  -v, --verbose          all findings, and where QEMU's output goes\n"
 "Tests:\n"
 "  --hook-stopped CMD     run CMD while both VMs stand still and RAM is complete\n"
@@ -116,7 +117,9 @@ static const char help[] =
 "Exit status: 0 moved; 1 failed, the VM is at the source as before; 2 usage;\n"
 "3 refused by the checks; 4 cancelled, the VM is at the source as before;\n"
 "5 the end is unknown, the VM is stopped at the source; 6 failed, and the VM\n"
-"could not be resumed, or its QEMU has gone.\n";
+"could not be resumed, or its QEMU has gone. Of check: 0 the VM can be moved;\n"
+"1 not all could be looked at; 2 usage; 3 it cannot be moved; 4 cancelled.\n"
+"RAM travels unencrypted.\n";
 
 void options_help(void)
 {
