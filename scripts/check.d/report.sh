@@ -82,7 +82,7 @@ run_suite() {
 	counts=$(tally "$log")
 	read -r good bad skipped <<<"$counts"
 	if [ "$rc" = "$E_DIED" ]; then
-		bad=$((bad + 1)) counts+=$'\n'"FAILED  $suite: a lab host died, this is no verdict on what was tested"
+		bad=$((bad + 1)) counts+=$'\n'"FAILED  $suite: $(sed -n 's/^lab: //p' "$log" | tail -n 1); what comes after was not tested"
 	elif [ "$rc" = "$E_TIMEOUT" ]; then
 		bad=$((bad + 1)) counts+=$'\n'"FAILED  $suite: time out"
 	elif [ "$rc" != 0 ] && [ "$bad" = 0 ]; then

@@ -5,7 +5,7 @@
 Starts a guest under load, moves it to host B, back, and so on, and writes
 all figures to /vmmig-out/result.json. Lines for scripts/demo on standard
 output: '@phase TEXT' begins a step, '@live TEXT' is its progress, '@fail TEXT'
-says why it ended early, '@tail FILE TEXT' is a line of the log that shows it.
+says why it ended early, '@log FILE' is the log that shows it.
 """
 import argparse
 import json
