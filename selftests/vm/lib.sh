@@ -76,7 +76,7 @@ once_more() {
 	local tries
 	tries=$(cat /run/tries 2>/dev/null)
 	echo $((tries + 1)) >/run/tries
-	vm qmp g '{"execute":"query-status"}' | grep -q internal-error && [ "${tries:-0}" -lt 3 ] || [ "${tries:-0}" -lt 1 ] || return
+	{ vm qmp g '{"execute":"query-status"}' | grep -q internal-error || mixed_up a; } && [ "${tries:-0}" -lt 3 ] || [ "${tries:-0}" -lt 1 ] || return
 	echo "once more"
 }
 
@@ -99,6 +99,19 @@ stop_guest() {
 	b rm -f /dev/shm/g.ram /dev/shm/g.vmem
 }
 
+# mixed_up a|b: does a vCPU have the registers of the host that runs it? Emulated
+# SVM does that at times: the vCPU then stands at VMRUN in the host's own kvm_amd
+# and can go nowhere, as the guest's page tables know nothing of it.
+mixed_up() {
+	# shellcheck disable=SC2016
+	on "$1" bash -c 'at=$(awk "\$3 == \"__svm_vcpu_run\" { print \$1; exit }" /proc/kallsyms)
+		for rip in $(vm qmp g "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"info registers -a\"}}" | grep -o "RIP=[0-9a-f]*" | cut -c5-); do
+			far=$((0x$rip - 0x$at))
+			[ "$far" -lt 0 ] || [ "$far" -gt 1024 ] || exit 0
+		done
+		exit 1' 2>/dev/null
+}
+
 # What there is to know when a guest or its QEMU does not answer any more; all
 # of it in a file, as it is long: post_mortem HOST [NAME]
 post_mortem() {
@@ -112,6 +125,7 @@ post_mortem() {
 		for i in 0 1 2 3; do hmp "info lapic $i"; done
 		grep . /sys/kernel/debug/kvm/*/vcpu*/{exits,halt_wakeup,irq_injections,pf_taken}; cat /proc/interrupts
 		for t in /proc/$(pgrep -f "qemu-system.*-name g" | head -n 1)/task/*; do echo "$(cat $t/comm) $(cut -d" " -f3,14,15 $t/stat)"; cat $t/stack; done' >"/vmmig-out/$name" 2>&1
+	! mixed_up "$1" || echo "a vCPU has the registers of the host's kernel: the emulator's fault"
 	echo "host$1: see $name; guest's console:"
 	tail -n 15 /vmmig-out/g.*.console.log
 }
