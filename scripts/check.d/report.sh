@@ -75,10 +75,10 @@ run_suite() {
 	for again in yes ''; do
 		rc=0
 		("suite_${suite%%-*}" "$arg") >"$log" 2>&1 5>&- || rc=$?
-		# Emulated hosts die now and then: their emulator ends without a word,
-		# or they panic before the module was ever loaded ("Not tainted").
-		# Neither can be the module's. That is said, and tried once more
-		# Or a guest stands still, as a vCPU has registers of its host
+		# Emulated hosts fail now and then: their emulator ends without a word,
+		# they panic before the module was ever loaded ("Not tainted"), or a
+		# guest stands still, as a vCPU has registers of its host. None of that
+		# can be the module's. It is said, and tried once more
 		{ [ "$rc" = "$E_DIED" ] && died_without_us "$log"; } || vcpu_mixed_up "$log" || break
 		[ "$again" ] || break
 		echo "   the emulator of a lab host failed, no verdict; '$suite' runs once more (first log: $log.died)"

@@ -28,14 +28,6 @@ static const char * const socket_options[] = {
 	"chardev", "qmp", "qmp-pretty", "monitor", "serial", "parallel",
 };
 
-static bool is_one_of(const char *name, const char * const *list, size_t nr)
-{
-	for (size_t i = 0; i < nr; i++)
-		if (!strcmp(name, list[i]))
-			return true;
-	return false;
-}
-
 /* Name of an option without its dashes, or NULL. */
 static const char *option_name(const char *arg)
 {

@@ -56,13 +56,8 @@ static struct json_object *cap_new(const char *name, bool on)
 
 static bool cap_wanted(const char *name, bool on)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(needed_caps); i++)
-		if (!strcmp(name, needed_caps[i]))
-			return true;
-	for (size_t i = 0; i < ARRAY_SIZE(kept_caps); i++)
-		if (!strcmp(name, kept_caps[i]))
-			return on;
-	return false;
+	return is_one_of(name, needed_caps, ARRAY_SIZE(needed_caps)) ||
+		(on && is_one_of(name, kept_caps, ARRAY_SIZE(kept_caps)));
 }
 
 static int source_set_caps(struct source *s, struct json_object *list,

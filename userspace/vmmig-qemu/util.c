@@ -128,6 +128,14 @@ void strv_free(struct strv *s)
 	memset(s, 0, sizeof(*s));
 }
 
+bool is_one_of(const char *name, const char * const *list, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (!strcmp(name, list[i]))
+			return true;
+	return false;
+}
+
 bool starts_with(const char *text, const char *start)
 {
 	return !strncmp(text, start, strlen(start));

@@ -48,6 +48,7 @@ __attribute__((format(printf, 1, 2)))
 char *xasprintf(const char *fmt, ...);
 
 bool starts_with(const char *text, const char *start);
+bool is_one_of(const char *name, const char * const *list, size_t nr);
 bool ends_with(const char *text, const char *end);
 /* All of @text with every @from replaced by @to; the caller frees it. */
 char *str_replace(const char *text, const char *from, const char *to);

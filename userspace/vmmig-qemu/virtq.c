@@ -15,10 +15,8 @@ static const char * const safe_types[] = {
 static bool may_be_asked(struct qmp *q, const char *path)
 {
 	char *type = vm_qom_str(q, path, "type");
-	bool safe = false;
+	bool safe = type && is_one_of(type, safe_types, ARRAY_SIZE(safe_types));
 
-	for (size_t i = 0; type && i < ARRAY_SIZE(safe_types); i++)
-		safe |= !strcmp(type, safe_types[i]);
 	free(type);
 	return safe;
 }
