@@ -124,7 +124,7 @@ TEST_F_TIMEOUT(growth, of_memory_and_files, 240)
 	EXPECT_GT(ROUNDS * 3, after.slab - before.slab);
 	EXPECT_GT(ROUNDS, after.percpu - before.percpu);
 	EXPECT_GT(ROUNDS, after.vmalloc - before.vmalloc);
-	EXPECT_GE(RAM / 1024, after.shmem - before.shmem);
+	EXPECT_GE((long)(RAM / 1024), after.shmem - before.shmem);
 	/* A counter of the kernel that is exact to 32 for each CPU */
 	EXPECT_GT(80, after.files - before.files);
 	EXPECT_GE(4, after.sockets - before.sockets);
