@@ -21,7 +21,8 @@ fails_at() {
 		*) echo "the VM does not run"; return 1 ;;
 		esac
 	fi
-	healthy a
+	# It may have been reset
+	vm wait g 60 >/dev/null && healthy a
 }
 
 # Handed over, and then silence: stopped here, and told so
@@ -85,6 +86,21 @@ plugged_meanwhile() {
 	qmp_g "$UNPLUG" && return "$rc"
 }
 
+# Whoever has another monitor can use it while the VM stands still
+resumed_meanwhile() {
+	fails_at --hook-stopped "vm qmp g '{\"execute\":\"cont\"}'" && grep "the VM was resumed while" /run/fail.out
+}
+
+reset_meanwhile() {
+	fails_at --hook-stopped "vm qmp g '{\"execute\":\"system_reset\"}'" && grep "the VM was reset while" /run/fail.out
+}
+
+plugged_at_the_end() {
+	local rc=0
+	fails_at --hook-stopped "vm qmp g '$PLUG'" && grep "device hot was plugged in meanwhile" /run/fail.out || rc=1
+	qmp_g "$UNPLUG" && return "$rc"
+}
+
 # RAM that nobody tracks, as it was not there at the start
 dimm_meanwhile() {
 	local plug
@@ -116,6 +132,9 @@ failures() {
 	t "Ctrl-C while pages are sent" ctrl_c
 	t "a device that was plugged in" plugged_before
 	t "a device that is plugged in meanwhile" plugged_meanwhile
+	t "a device that is plugged in when the VM is stopped" plugged_at_the_end
+	t "somebody else resumes the stopped VM" resumed_meanwhile
+	t "somebody else resets the stopped VM" reset_meanwhile
 	t "a device that was unplugged" unplugged_before
 	t "and then it moves" there
 	t "and back" back

@@ -75,6 +75,7 @@ static bool is_ready(const struct migration *m)
 static bool trouble(struct migration *m)
 {
 	return m->qmp.gone || session_is_broken(m) || save_failed(m) ||
+		m->meddled ||
 		qmp_refused(&m->qmp, m->migrate_id) ||
 		qmp_refused(&m->qmp, m->continue_id) ||
 		(peer_has(&m->peer) && !is_ready(m));
@@ -124,6 +125,10 @@ static int explain_trouble(struct migration *m, struct vmmig_error *err)
 		json_object_put(info);
 		return -EIO;
 	}
+	if (m->meddled)
+		return vmmig_fail(err, -EREMOTEIO,
+				  "the VM was %s while it was handed over, so its copy is out of date; start again",
+				  m->meddled);
 	if (m->peer.frame.msg)
 		return vmmig_fail(err, -EBADMSG, "%s sent '%.40s' unasked",
 				  m->peer.name, m->peer.frame.type);
@@ -271,6 +276,9 @@ static int handover_load(struct migration *m, struct vmmig_error *err)
 		ret = send_load(m, err);
 	if (!ret)
 		ret = step_done(m->o->fail_at, STEP_LOAD, err);
+	/* QEMU takes new devices again, and the destination is busy anyway. */
+	if (!ret)
+		ret = hotplug_check(&m->qmp, &m->plan.argv, err);
 	if (!ret)
 		ret = peer_expect(&m->peer, "ready", deadline_in(READY_MS),
 				  err);
@@ -332,7 +340,7 @@ static int handover_commit(struct migration *m, struct vmmig_error *err)
 	m->step = "commit";
 	/* Nothing was said yet: this is the last moment to go back. */
 	loop_poll(&m->loop);
-	if (peer_has(&m->peer))
+	if (trouble(m))
 		return explain_trouble(m, err);
 	ret = loop_cancelled(&m->loop, err);
 	if (ret)

@@ -51,6 +51,11 @@ static void on_qmp_event(void *arg, const char *event, struct json_object *data)
 	if (!strcmp(event, "STOP") && !m->t.stop)
 		m->t.stop = now_ns();
 	m->unplugged |= !strcmp(event, "DEVICE_DELETED");
+	/* Other monitors can be used all the time. */
+	if (m->t.stopped && !strcmp(event, "RESUME"))
+		m->meddled = "resumed";
+	if (m->t.stopped && !strcmp(event, "RESET"))
+		m->meddled = "reset";
 	if (strcmp(event, "MIGRATION") || !status)
 		return;
 	snprintf(m->migration, sizeof(m->migration), "%s", status);

@@ -54,6 +54,7 @@ struct timing {
  * @continue_id: number of the 'migrate-continue' command, 0: not sent
  * @load_sent: the destination knows all of the device state
  * @unplugged: QEMU has said that a device is gone
+ * @meddled: what else was done with the VM after its stop, NULL: nothing
  * @stopped: the VM ran, and is stopped or may be at any moment
  * @committed: 'commit' may have been received: never resume
  * @refused: a check said no
@@ -82,6 +83,7 @@ struct migration {
 	unsigned int continue_id;
 	bool load_sent;
 	bool unplugged;
+	const char *meddled;
 	bool stopped;
 	bool committed;
 	bool refused;
