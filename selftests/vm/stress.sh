@@ -12,40 +12,92 @@ pick() { local n=$((RANDOM % $# + 1)); PICK=${!n}; }
 
 HELP=$HERE/pressure
 
-# What is done while RAM travels; each runs until it is killed, every half
-# second or so, on the host that is named
-# shellcheck disable=SC2016
-declare -A DISTURB=(
-	[nothing]='sleep 600'
-	[compact]='while :; do echo 1 >/proc/sys/vm/compact_memory; sleep 0.3; done'
-	[caches]='while :; do echo 3 >/proc/sys/vm/drop_caches; sleep 0.5; done'
-	[huge]='cd /sys/kernel/mm/transparent_hugepage; while :; do for h in always advise within_size never; do echo $h >shmem_enabled; sleep 0.2; done; done'
-	[cpus]='cd /sys/devices/system/cpu/cpu1; while :; do echo 0 >online; sleep 0.5; echo 1 >online; sleep 0.5; done'
-	[pin]='while :; do for t in /proc/$(cat /run/g.pid)/task/*; do taskset -pc $((n++ % 2)) ${t##*/}; done >/dev/null 2>&1; sleep 0.2; done'
-	[read]='while :; do dd if=/dev/shm/g.ram of=/dev/null bs=1M 2>/dev/null; done'
-	[pageout]='exec python3 '"$HELP"' pageout $(cat /run/g.pid) /dev/shm/g.ram'
-	[map]='exec python3 '"$HELP"' map /dev/shm/g.ram'
-	[logging]='while :; do vm qmp g "{\"execute\":\"calc-dirty-rate\",\"arguments\":{\"calc-time\":1}}"; sleep 1.2; done >/dev/null 2>&1'
-	[balloon]='while :; do for m in 208 256; do vm qmp g "{\"execute\":\"balloon\",\"arguments\":{\"value\":$((m << 20))}}"; sleep 0.7; done; done >/dev/null 2>&1'
-	[vmem]='while :; do for m in 0 64 128 32; do vm qmp g "{\"execute\":\"qom-set\",\"arguments\":{\"path\":\"/machine/peripheral/vmem0\",\"property\":\"requested-size\",\"value\":$((m << 20))}}"; sleep 0.8; done; done >/dev/null 2>&1'
-	[plug]='vm qmp g "{\"execute\":\"chardev-add\",\"arguments\":{\"id\":\"hotc\",\"backend\":{\"type\":\"null\",\"data\":{}}}}"; while :; do vm qmp g "{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"virtserialport\",\"id\":\"hot\",\"chardev\":\"hotc\"}}"; sleep 0.5; vm qmp g "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"hot\"}}"; sleep 0.5; done >/dev/null 2>&1'
-	[remap]='while :; do vm cmd g remap; sleep 0.3; done >/dev/null 2>&1'
-	[reset]='sleep 0.7; vm qmp g "{\"execute\":\"system_reset\"}" >/dev/null; sleep 600'
-	[bitmap]='while :; do vm qmp g "{\"execute\":\"set-vcpu-dirty-limit\",\"arguments\":{\"dirty-rate\":100000}}"; vm qmp g "{\"execute\":\"cancel-vcpu-dirty-limit\"}"; sleep 0.4; done >/dev/null 2>&1'
-)
+# What is done while RAM travels, on the host that is named. Each runs until it is
+# killed, as a shell of its own which knows these functions and HELP.
+q() { vm qmp g "{'execute':'$1','arguments':{${2:-}}}"; }
+# A device that comes or goes writes to RAM: not while that is compared
+runs() { q query-status | grep -q '"running": true'; }
+
+d_nothing() { sleep 600; }
+d_compact() { while :; do echo 1 >/proc/sys/vm/compact_memory; sleep 0.3; done; }
+d_caches() { while :; do echo 3 >/proc/sys/vm/drop_caches; sleep 0.5; done; }
+d_huge() {
+	local h
+	while :; do
+		for h in always advise within_size never; do
+			echo "$h" >/sys/kernel/mm/transparent_hugepage/shmem_enabled
+			sleep 0.2
+		done
+	done
+}
+d_cpus() {
+	cd /sys/devices/system/cpu/cpu1 || return
+	while :; do echo 0 >online; sleep 0.5; echo 1 >online; sleep 0.5; done
+}
+d_pin() {
+	local t n=0
+	while :; do
+		for t in /proc/"$(cat /run/g.pid)"/task/*; do taskset -pc $((n++ % 2)) "${t##*/}"; done
+		sleep 0.2
+	done
+}
+d_read() { while :; do dd if=/dev/shm/g.ram of=/dev/null bs=1M; done; }
+d_pageout() { exec python3 "$HELP" pageout "$(cat /run/g.pid)" /dev/shm/g.ram; }
+d_map() { exec python3 "$HELP" map /dev/shm/g.ram; }
+d_logging() { while :; do q calc-dirty-rate "'calc-time':1"; sleep 1.2; done; }
+d_bitmap() { while :; do q set-vcpu-dirty-limit "'dirty-rate':100000"; q cancel-vcpu-dirty-limit; sleep 0.4; done; }
+d_balloon() {
+	local m
+	while :; do
+		for m in 208 256; do q balloon "'value':$((m << 20))"; sleep 0.7; done
+	done
+}
+d_vmem() {
+	local m
+	while :; do
+		for m in 0 64 128 32; do
+			q qom-set "'path':'/machine/peripheral/vmem0','property':'requested-size','value':$((m << 20))"
+			sleep 0.8
+		done
+	done
+}
+in_and_out() {	# DEVICE SECONDS
+	while :; do
+		! runs || q device_add "'id':'hot',$1"
+		sleep "$2"
+		! runs || q device_del "'id':'hot'"
+		sleep "$2"
+	done
+}
+d_plug() {
+	q chardev-add "'id':'hotc','backend':{'type':'null','data':{}}"
+	in_and_out "'driver':'virtserialport','chardev':'hotc'" 0.5
+}
+d_disk() {
+	q blockdev-add "'driver':'null-co','node-name':'hotb','size':1048576,'read-zeroes':true"
+	in_and_out "'driver':'virtio-blk-pci','bus':'port','drive':'hotb'" 1
+}
+d_remap() { while :; do vm cmd g remap; sleep 0.3; done; }
+d_reset() { sleep 0.7; ! runs || q system_reset; sleep 600; }
+d_reboot() { sleep 0.7; vm cmd g reboot; sleep 600; }
+
 # A VM may be refused or rolled back then, and must go on where it is
-MAY_FAIL=" map bitmap logging plug reset "
-ALL="nothing compact caches huge cpus pin read pageout map logging balloon vmem plug remap reset bitmap"
+MAY_FAIL=" map bitmap logging plug disk reset reboot "
+ALL="nothing compact caches huge cpus pin read pageout map logging balloon vmem plug disk remap reset reboot bitmap"
 
 disturb() {	# HOST WHAT: in the background, pid in $!
-	on "$1" timeout 300 setsid -w bash -c "PATH=$PATH; ${DISTURB[$2]}" </dev/null >/dev/null 2>&1 &
+	on "$1" timeout 300 setsid -w bash -c "PATH=$PATH; HELP=$HELP; $(declare -f q runs in_and_out "d_$2"); d_$2" \
+		</dev/null >/dev/null 2>&1 &
 }
+
+# The guest has to agree before a PCI device is gone
+unplugged() { ! on "$1" vm qmp g '{"execute":"qom-list","arguments":{"path":"/machine/peripheral"}}' 2>/dev/null | grep -q '"hot"'; }
 
 calm() {	# HOST: ends what disturb began there
 	on "$1" sh -c 'pkill -f "^timeout 300 setsid"; pkill -f "[v]m/pressure"; echo 1 >/sys/devices/system/cpu/cpu1/online
 		echo never >/sys/kernel/mm/transparent_hugepage/shmem_enabled
-		[ ! -S /run/g.mon ] || vm qmp g "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"hot\"}}"' >/dev/null 2>&1
-	true
+		vm qmp g "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"hot\"}}"' >/dev/null 2>&1
+	until_ok 10 unplugged "$1"
 }
 
 # disturbed_move HERE THERE OPTION...: what is done on the VM's host and on the
@@ -57,13 +109,16 @@ disturbed_move() {
 	to=$(other "$from")
 	disturb "$from" "$here"
 	disturb "$to" "$there"
-	migrate "$from" "$@" || rc=$?
+	migrate "$from" "$@" >/run/moved || rc=$?
+	cat /run/moved
 	calm "$from"
 	calm "$to"
 	wait
 	if [ "$rc" = 0 ]; then
 		from=$to
 		echo "$from" >/run/where
+	elif grep -q "bytes differ" /run/moved; then
+		return 1
 	elif [[ $MAY_FAIL != *" $here "* ]]; then
 		return 1
 	fi
@@ -97,6 +152,7 @@ stress_guest() {
 		bus=device
 	else
 		bus=pci
+		opts+=(--qemu "-device pcie-root-port,id=port")
 		[ -z "$vga" ] || opts+=("$vga")
 		[ -z "$virtiofs" ] || { opts+=("$virtiofs"); GUEST_NEEDS+=' virtiofs'; }
 		[ -z "$firmware" ] || { opts+=("$firmware"); GUEST_NEEDS+=' firmware'; }

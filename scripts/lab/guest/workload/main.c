@@ -239,6 +239,9 @@ static void answer(const char *line, char *buf, size_t size)
 		wl_log("poweroff");
 		sync();
 		reboot(RB_POWER_OFF);
+	} else if (!strcmp(line, "reboot")) {
+		sync();
+		reboot(RB_AUTOBOOT);
 	} else {
 		snprintf(buf, size, "unknown command\n");
 	}
