@@ -12,15 +12,13 @@
 #include "hotplug.h"
 #include "proc.h"
 
-#define WHERE	"source"
-
 static void ok(struct findings *f, const char *text)
 {
-	findings_add(f, FINDING_OK, WHERE, "%s", text);
+	findings_add(f, FINDING_OK, FINDING_HERE, "%s", text);
 }
 
-#define refuse(f, ...)	findings_add(f, FINDING_REFUSED, WHERE, __VA_ARGS__)
-#define warn(f, ...)	findings_add(f, FINDING_WARNING, WHERE, __VA_ARGS__)
+#define refuse(f, ...)	findings_add(f, FINDING_REFUSED, FINDING_HERE, __VA_ARGS__)
+#define warn(f, ...)	findings_add(f, FINDING_WARNING, FINDING_HERE, __VA_ARGS__)
 
 void check_host(struct findings *f, const char *where)
 {
@@ -56,7 +54,7 @@ static void check_version(struct vm *vm, struct findings *f)
 		warn(f, "QEMU %d.%d is newer than 11.1, the last version this was tested with",
 		     v[0], v[1]);
 	else
-		findings_add(f, FINDING_OK, WHERE, "QEMU %d.%d.%d, machine type %s",
+		findings_add(f, FINDING_OK, FINDING_HERE, "QEMU %d.%d.%d, machine type %s",
 			     v[0], v[1], v[2], vm->machine ? vm->machine : "?");
 }
 
@@ -158,7 +156,7 @@ static void check_block_file(struct vm *vm, struct vm_block *b,
 	} else {
 		char size[32];
 
-		findings_add(f, FINDING_OK, WHERE, "RAM block %s: %s in %s",
+		findings_add(f, FINDING_OK, FINDING_HERE, "RAM block %s: %s in %s",
 			     b->id, bytes_print(b->size, size, sizeof(size)),
 			     b->path);
 	}

@@ -47,11 +47,11 @@ static void check_disk(struct vm *vm, struct json_object *disk,
 	    !is_local_file(vm->pid, path))
 		return;
 	if (js_bool(medium, "ro"))
-		findings_add(f, FINDING_OK, "source",
+		findings_add(f, FINDING_OK, FINDING_HERE,
 			     "read-only disk %s is a local file: the destination needs one with the same content",
 			     path);
 	else
-		findings_add(f, FINDING_WARNING, "source",
+		findings_add(f, FINDING_WARNING, FINDING_HERE,
 			     "disk %s is on a local file system: disks are not copied, the destination opens its own file of that name; use NFS, NBD or the like",
 			     path);
 }

@@ -7,6 +7,9 @@
 
 #include "util.h"
 
+/* Where a finding of this side was made; the others have a host's name. */
+#define FINDING_HERE	"source"
+
 enum finding_level { FINDING_OK, FINDING_WARNING, FINDING_REFUSED };
 
 struct findings {

@@ -22,13 +22,17 @@ static const struct {
 	{ "receive", true, run_receive },
 };
 
+static bool is_help(const char *word)
+{
+	return !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { 0 };
 	int code = EXIT_USAGE;
 
-	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
-			 !strcmp(argv[1], "help"))) {
+	if (argc > 1 && (is_help(argv[1]) || !strcmp(argv[1], "help"))) {
 		options_help();
 		return 0;
 	}
@@ -39,8 +43,17 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(argv[1], commands[i].name))
 			continue;
-		if (commands[i].plain)
-			return argc == 2 ? commands[i].run(&o) : EXIT_USAGE;
+		if (commands[i].plain && argc == 2)
+			return commands[i].run(&o);
+		if (commands[i].plain && is_help(argv[2])) {
+			options_help();
+			return 0;
+		}
+		if (commands[i].plain) {
+			fprintf(stderr, "vmmig-qemu: '%s' takes no options; see --help\n",
+				argv[1]);
+			return EXIT_USAGE;
+		}
 		switch (options_parse(&o, argc - 1, argv + 1)) {
 		case OPTIONS_HELP:
 			options_help();

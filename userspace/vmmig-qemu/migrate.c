@@ -125,16 +125,16 @@ static int migrate_checks(struct migration *m, bool check, struct findings *f,
 	int ret;
 
 	m->step = "checks";
-	check_host(f, "source");
+	check_host(f, FINDING_HERE);
 	planned = !order_make(m, check, &why);
 	if (!planned) {
-		findings_add(f, FINDING_REFUSED, "source", "%s", why.text);
+		findings_add(f, FINDING_REFUSED, FINDING_HERE, "%s", why.text);
 		m->refused = true;
 	} else {
 		check_vm(&m->vm, &m->plan.argv, f);
 	}
 	if (m->o->tracking == VMMIG_TRACKING_RING && !m->vm.ring)
-		findings_add(f, FINDING_REFUSED, "source",
+		findings_add(f, FINDING_REFUSED, FINDING_HERE,
 			     "--tracking ring needs a VM with a dirty ring; use --tracking auto or scan");
 	/* What could not be asked is no finding. */
 	ret = m->qmp.gone ? -ECONNRESET : loop_cancelled(&m->loop, err);
