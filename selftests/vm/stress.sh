@@ -75,7 +75,7 @@ d_plug() {
 }
 d_disk() {
 	q blockdev-add "'driver':'null-co','node-name':'hotb','size':1048576,'read-zeroes':true"
-	in_and_out "'driver':'virtio-blk-pci','bus':'slot','drive':'hotb'" 1
+	in_and_out "'driver':'virtio-blk-pci','bus':'hotslot','drive':'hotb'" 1
 }
 d_remap() { while :; do vm cmd g remap; sleep 0.3; done; }
 d_reset() { sleep 0.7; ! runs || q system_reset; sleep 600; }
@@ -152,7 +152,7 @@ stress_guest() {
 		bus=device
 	else
 		bus=pci
-		opts+=(--qemu "-device pcie-root-port,id=slot")
+		opts+=(--qemu "-device pcie-root-port,id=hotslot")
 		[ -z "$vga" ] || opts+=("$vga")
 		[ -z "$virtiofs" ] || { opts+=("$virtiofs"); GUEST_NEEDS+=' virtiofs'; }
 		[ -z "$firmware" ] || { opts+=("$firmware"); GUEST_NEEDS+=' firmware'; }
