@@ -101,7 +101,7 @@ class Bench:
         if got:
             self.at = 1 - self.at
             self.figures(row, got, sampler, before)
-            self.guest_figures(row, before, work, after, t1 - t0)
+            self.guest_figures(row, got, before, work, after, t1 - t0)
             source.clean()
             row["ok"] = row["bad"] == 0
             self.verify(row)
@@ -139,10 +139,14 @@ class Bench:
             row["memory"] = (row["qemu_memory_source"] + row["qemu_memory_target"] +
                              row.get("kernel_bytes", 0))
 
-    @staticmethod
-    def guest_figures(row, before, work, after, seconds):
+    def guest_figures(self, row, got, before, work, after, seconds):
         outside = json.loads(peer("status"))
         row["guest_gap_ms"] = outside["udp_gap_ms"]
+        if got["stop"] and not self.pair:
+            # Of its largest silence: what came before the stop, and what after the start
+            silent = outside["udp_gap_from_ms"]
+            row["before_stop_ms"] = got["stop"] * 1e3 - silent
+            row["after_start_ms"] = silent + outside["udp_gap_ms"] - got["end"] * 1e3
         row["beats_lost"] = outside["udp_lost"]
         row["bad"] = after["mem_bad"] + after["disk_bad"]
         row["rate_before"] = before["status"]["dirty_mb_s"]

@@ -21,6 +21,8 @@ COLUMNS = (
     ("total_s", "total s", 1, "{:.2f}"),
     ("downtime_ms", "downtime ms, reported", 1, "{:.0f}"),
     ("guest_gap_ms", "seen by the guest", 1, "{:.0f}"),
+    ("before_stop_ms", "of it before the stop", 1, "{:.0f}"),
+    ("after_start_ms", "of it after the start", 1, "{:.0f}"),
     ("scans_ms", "of it both scans", 1, "{:.1f}"),
     ("throughput", "MB/s", 1e6, "{:.0f}"),
     ("wire_per_used", "wire / used", 1, "{:.3f}"),

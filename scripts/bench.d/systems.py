@@ -20,19 +20,19 @@ DOWNTIME_MS = 300
 HUGE = 1 << 40          # bytes per second: no limit
 
 
-class Arrival(threading.Thread):
-    """When did the guest begin to run at the target? None: not seen"""
+class Moment(threading.Thread):
+    """When did a QEMU tell an event of its guest? None: not seen"""
 
-    def __init__(self, path, seconds):
+    def __init__(self, path, event, seconds):
         super().__init__(daemon=True)
-        self.path, self.seconds, self.at = path, seconds, None
+        self.path, self.event, self.seconds, self.at = path, event, seconds, None
         self.start()
 
     def run(self):
         try:
             qmp = Qmp(self.path, self.seconds)
-            resumed = qmp.wait("RESUME", time.monotonic() + self.seconds)
-            self.at = resumed and resumed[0]
+            seen = qmp.wait(self.event, time.monotonic() + self.seconds)
+            self.at = seen and seen[0]
             qmp.close()
         except (Failed, OSError):
             pass        # there is no guest
@@ -63,7 +63,9 @@ class Vmmig:
 
     def move(self, source, target, limit):
         out = b""
-        arrival = Arrival(target.path("/run/g.mon"), limit + 60) if target.local else None
+        stop, arrival = (
+            Moment(side.path("/run/g.mon"), event, limit + 60) if side.local else None
+            for side, event in ((source, "STOP"), (target, "RESUME")))
         with open(f"{OUT}/vmmig.log", "w", encoding="utf-8") as log, \
                 subprocess.Popen(self.command(source, target, limit), stdin=subprocess.DEVNULL,
                                  stdout=subprocess.PIPE, stderr=log) as process, \
@@ -87,10 +89,10 @@ class Vmmig:
             if "time limit" in (report.get("error") or ""):
                 return None
             raise Failed(f"vmmig-qemu: {report.get('error')}")
-        return self.result(report, arrival)
+        return self.result(report, stop, arrival)
 
     @staticmethod
-    def result(report, arrival):
+    def result(report, stop, arrival):
         us = report["us"]
         seconds = (us["precopy"] + us["downtime"]) / 1e6
         end = None
@@ -102,6 +104,7 @@ class Vmmig:
         return {
             # Without an end, the first bytes on the link tell the start
             "start": end and end - seconds, "end": end, "total_s": seconds,
+            "stop": stop and stop.at,
             "downtime_ms": us["downtime"] / 1e3, "setup_s": us["setup"] / 1e6,
             "scans_ms": us["final-scan"] / 1e3 + report["ram"]["confirm-ns"] / 1e6, "kernel_bytes": report["ram"]["kernel-bytes"],
             "kernel_cpu_source_s": us["cpu-source"] / 1e6,
@@ -165,7 +168,9 @@ class Qemu:
         resumed = there.wait("RESUME", time.monotonic() + 30) if there else ended
         if not resumed:
             raise Failed("the guest does not run at the target")
+        stop = qmp.wait("STOP", 0)
         return {"start": start, "end": resumed[0], "total_s": resumed[0] - start,
+                "stop": stop and stop[0],
                 "downtime_ms": info["downtime"],
                 "setup_s": 0, "passes": info["ram"].get("dirty-sync-count"), "report": info}
 

@@ -33,7 +33,7 @@ struct client {
 };
 
 struct flow {
-	uint64_t msgs, bad, last_ns, gap_ns, seq;
+	uint64_t msgs, bad, last_ns, gap_ns, gap_from_ns, seq;
 };
 
 static struct pollfd fds[FIXED + CLIENTS];
@@ -51,8 +51,10 @@ static uint64_t now_ns(void)
 
 static void count(struct flow *f, uint64_t now)
 {
-	if (f->last_ns && now - f->last_ns > f->gap_ns)
+	if (f->last_ns && now - f->last_ns > f->gap_ns) {
 		f->gap_ns = now - f->last_ns;
+		f->gap_from_ns = f->last_ns;
+	}
 	f->last_ns = now;
 	f->msgs++;
 }
@@ -89,9 +91,9 @@ static void control(int fd)
 		n = snprintf(out, sizeof(out), "ok\n");
 	} else {
 		n = snprintf(out, sizeof(out),
-			     "{\"tcp_msgs\":%lu,\"tcp_bad\":%lu,\"tcp_conns\":%lu,\"tcp_closed\":%lu,\"tcp_gap_ms\":%.1f,\"udp_msgs\":%lu,\"udp_lost\":%lu,\"udp_gap_ms\":%.1f,\"udp_silent_ms\":%.1f}\n",
+			     "{\"tcp_msgs\":%lu,\"tcp_bad\":%lu,\"tcp_conns\":%lu,\"tcp_closed\":%lu,\"tcp_gap_ms\":%.1f,\"udp_msgs\":%lu,\"udp_lost\":%lu,\"udp_gap_ms\":%.1f,\"udp_gap_from_ms\":%.1f,\"udp_silent_ms\":%.1f}\n",
 			     tcp.msgs, tcp.bad, conns, closed, tcp.gap_ns / 1e6,
-			     udp.msgs, udp.bad, udp.gap_ns / 1e6,
+			     udp.msgs, udp.bad, udp.gap_ns / 1e6, udp.gap_from_ns / 1e6,
 			     udp.last_ns ? (now - udp.last_ns) / 1e6 : -1.0);
 	}
 	if (write(fd, out, n) < 0)
