@@ -46,7 +46,7 @@ check-matrix:
 
 # Kernels with KASAN, lockdep, kmemleak and failing allocations, and with KCSAN
 check-debug:
-	scripts/check roots debug kernel-kasan paths-kasan kernel-kcsan
+	scripts/check roots debug kernel-kasan paths-kasan stress-kasan kernel-kcsan
 
 bench:
 	scripts/bench $(BENCH)

@@ -137,11 +137,14 @@ suite_unit() {
 		exit $rc'
 }
 
+# patience ROOT SECONDS: kernels that watch themselves take longer
+patience() { case $1 in kasan | kcsan) echo $(($2 * 4)) ;; *) echo "$2" ;; esac }
+
 # -- kselftests: one boot for each kernel
 
 suite_kernel() {
 	[ -e "$CACHE/build/$1/ksft" ] || build_tests "$1" >/dev/null || return
-	"$LAB/host" --out "$CACHE/out/kernel-$1" --timeout "${KERNEL_TIMEOUT:-900}" "$1" -- \
+	"$LAB/host" --out "$CACHE/out/kernel-$1" --timeout "$(patience "$1" 900)" "$1" -- \
 		/vmmig/selftests/run
 }
 
@@ -170,7 +173,7 @@ suite_vm() {
 # What takes each path once, for a kernel that watches
 suite_paths() {
 	local VM_RC=0
-	VM_TIMEOUT=3000 pair_run "$1" "$1" soak=4 failures
+	VM_TIMEOUT=$(patience "$1" 900) pair_run "$1" "$1" soak=4 failures
 	return "$VM_RC"
 }
 
@@ -183,6 +186,6 @@ suite_soak() {
 suite_stress() {
 	local VM_RC=0 root=${1:-trixie}
 	# The guest may have a guest
-	VM_APPEND=lab.nested VM_TIMEOUT=$((600 + ${SECONDS_EACH:-300})) pair_run "$root" "$root" "stress=${SEED:-1}:${SECONDS_EACH:-300}"
+	VM_APPEND=lab.nested VM_TIMEOUT=$(patience "$root" $((600 + ${SECONDS_EACH:-300}))) pair_run "$root" "$root" "stress=${SEED:-1}:${SECONDS_EACH:-300}"
 	return "$VM_RC"
 }
