@@ -257,10 +257,9 @@ static int receive_one(struct vmmig_stream *stream, bool *ended)
 	}
 }
 
-static void stream_work(struct work_struct *work)
+/* All that comes on one stream. */
+static int receive_stream(struct vmmig_stream *stream)
 {
-	struct vmmig_stream *stream =
-		container_of(work, struct vmmig_stream, work);
 	struct vmmig_session *s = stream->session;
 	struct mem_cgroup *old = set_active_memcg(s->memcg);
 	u64 cpu = current->se.sum_exec_runtime;
@@ -281,6 +280,7 @@ static void stream_work(struct work_struct *work)
 		vmmig_session_shutdown(s);
 	}
 	set_active_memcg(old);
+	return err;
 }
 
 static int receive(struct vmmig_session *s)
@@ -307,12 +307,7 @@ static int receive(struct vmmig_session *s)
 		}
 	}
 
-	for (i = 0; i < s->nr_streams; i++) {
-		INIT_WORK(&s->streams[i].work, stream_work);
-		queue_work(vmmig_wq, &s->streams[i].work);
-	}
-	for (i = 0; i < s->nr_streams; i++)
-		flush_work(&s->streams[i].work);
+	vmmig_session_run_streams(s, receive_stream);
 	return READ_ONCE(s->error);
 }
 

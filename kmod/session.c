@@ -303,6 +303,50 @@ void vmmig_session_shutdown(struct vmmig_session *s)
 	mutex_unlock(&s->sock_lock);
 }
 
+static void stream_work(struct work_struct *work)
+{
+	struct vmmig_stream *stream =
+		container_of(work, struct vmmig_stream, work);
+	struct vmmig_session *s = stream->session;
+
+	stream->err = s->run(stream);
+	if (atomic_dec_and_test(&s->working))
+		wake_up_all(&s->wait);
+}
+
+/**
+ * vmmig_session_run_streams - do something with all streams at once
+ * @s: the session
+ * @run: what; may sleep
+ *
+ * The first stream is served here, each other one by a work of its own. That
+ * may take hours under a bandwidth limit, so the wait is an idle one:
+ * flush_work() alone would be taken for a hung task (kernel/hung_task.c) and
+ * count as load. Afterwards it only waits until the works have returned.
+ *
+ * Context: Process context, sleeps. The session's own work.
+ * Return: 0, or the error of the first stream that has one.
+ */
+int vmmig_session_run_streams(struct vmmig_session *s,
+			      int (*run)(struct vmmig_stream *stream))
+{
+	unsigned int i;
+	int err;
+
+	s->run = run;
+	atomic_set(&s->working, s->nr_streams - 1);
+	for (i = 1; i < s->nr_streams; i++)
+		queue_work(vmmig_wq, &s->streams[i].work);
+	err = run(&s->streams[0]);
+	wait_event_idle(s->wait, !atomic_read(&s->working));
+	for (i = 1; i < s->nr_streams; i++) {
+		flush_work(&s->streams[i].work);
+		if (!err)
+			err = s->streams[i].err;
+	}
+	return err;
+}
+
 /**
  * vmmig_session_check_vm - does the VM's process live?
  * @s: the session
@@ -494,6 +538,7 @@ struct vmmig_session *vmmig_session_new(struct net *net, enum vmmig_role role,
 	for (i = 0; i < nr_streams; i++) {
 		s->streams[i].session = s;
 		s->streams[i].nr = i;
+		INIT_WORK(&s->streams[i].work, stream_work);
 	}
 	for (i = 0; i < nr_blocks; i++)
 		s->blocks[i].nr = i;

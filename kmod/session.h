@@ -151,7 +151,7 @@ struct vmmig_figures {
  * @reason: sentence of the failure
  * @sock_lock: protects the sockets of @streams against their release; only
  *	requests need it, the session's work is what releases them
- * @wait: the session's work waits here for requests
+ * @wait: the session's work waits here, for requests and for its streams
  * @cancel: a request came to end the session
  * @finalize: a request came to do the final sync
  * @hold: ... and to stay in state synced
@@ -164,6 +164,8 @@ struct vmmig_figures {
  * @nr_blocks: how many
  * @streams: TCP connections
  * @nr_streams: how many
+ * @run: what the streams do now
+ * @working: how many of them, less the first, have not done it yet
  * @tracking: as asked for, then as in use
  * @rate_limit: bytes per second, 0 for none
  * @maps: source; who maps RAM
@@ -203,6 +205,8 @@ struct vmmig_session {
 	unsigned int nr_blocks;
 	struct vmmig_stream *streams;
 	unsigned int nr_streams;
+	int (*run)(struct vmmig_stream *stream);
+	atomic_t working;
 	enum vmmig_tracking tracking;
 	u64 rate_limit;
 
@@ -249,6 +253,8 @@ void vmmig_session_fail(struct vmmig_session *s, int err, const char *fmt, ...)
 enum vmmig_state vmmig_session_state(struct vmmig_session *s);
 int vmmig_session_check_vm(struct vmmig_session *s);
 void vmmig_session_shutdown(struct vmmig_session *s);
+int vmmig_session_run_streams(struct vmmig_session *s,
+			      int (*run)(struct vmmig_stream *stream));
 void vmmig_session_sum(const struct vmmig_session *s,
 		       struct vmmig_counters *sum);
 void vmmig_session_progress(struct vmmig_session *s);

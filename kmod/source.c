@@ -248,30 +248,6 @@ static void end_pass(struct vmmig_session *s, u64 interval)
 				       count_written(s) + host : pages;
 }
 
-static void stream_work(struct work_struct *work)
-{
-	struct vmmig_stream *stream =
-		container_of(work, struct vmmig_stream, work);
-
-	stream->err = vmmig_stream_pass(stream);
-}
-
-static int run_streams(struct vmmig_session *s)
-{
-	unsigned int i;
-	int err;
-
-	for (i = 1; i < s->nr_streams; i++)
-		queue_work(vmmig_wq, &s->streams[i].work);
-	err = vmmig_stream_pass(&s->streams[0]);
-	for (i = 1; i < s->nr_streams; i++) {
-		flush_work(&s->streams[i].work);
-		if (!err)
-			err = s->streams[i].err;
-	}
-	return err;
-}
-
 /* Who maps the RAM now? Slots that changed make a pass a full one. */
 static int look_around(struct vmmig_session *s, bool *changed)
 {
@@ -335,7 +311,7 @@ static int iterate(struct vmmig_session *s)
 
 		last_start = s->pass.start_ns;
 		begin_pass(s, VMMIG_PASS_ITERATE, full || changed);
-		err = run_streams(s);
+		err = vmmig_session_run_streams(s, vmmig_stream_pass);
 		if (err)
 			return err;
 		end_pass(s, s->pass.start_ns - last_start);
@@ -396,7 +372,7 @@ static int final_pass(struct vmmig_session *s)
 	int err;
 
 	begin_pass(s, VMMIG_PASS_FINAL, false);
-	err = run_streams(s);
+	err = vmmig_session_run_streams(s, vmmig_stream_pass);
 	if (!err)
 		end_pass(s, 0);
 	return err;
@@ -617,7 +593,7 @@ static int migrate(struct vmmig_session *s)
 	if (err)
 		return err;
 	begin_pass(s, VMMIG_PASS_BULK, true);
-	err = run_streams(s);
+	err = vmmig_session_run_streams(s, vmmig_stream_pass);
 	if (err)
 		return err;
 	end_pass(s, 0);
@@ -643,10 +619,8 @@ void vmmig_source_run(struct vmmig_session *s)
 	u64 cpu = current->se.sum_exec_runtime;
 	unsigned int i;
 
-	for (i = 0; i < s->nr_streams; i++) {
-		INIT_WORK(&s->streams[i].work, stream_work);
+	for (i = 0; i < s->nr_streams; i++)
 		s->streams[i].best_clean_ns = U64_MAX;
-	}
 
 	if (migrate(s)) {
 		for (i = 0; i < s->nr_streams; i++)

@@ -147,6 +147,21 @@ TEST_F_TIMEOUT(control, cancel_in_every_phase, 240)
 	EXPECT_EQ(0, move_differs(&self->m));
 }
 
+/* What waits for long must not look hung, see kernel/hung_task.c */
+TEST_F(control, long_waits_are_idle)
+{
+	struct move *m = &self->m;
+
+	m->streams = 3;
+	m->rate = 2 * MIB;
+	ASSERT_EQ(0, move_begin(m)) TH_LOG("%s", m->err.text);
+	ASSERT_EQ(VMMIG_STATE_BULK, move_wait(m, m->src, IN(BULK)));
+	ASSERT_EQ(0, run("echo 2 >/proc/sys/kernel/hung_task_timeout_secs"));
+	nap(6000);
+	EXPECT_EQ(0, run("echo 120 >/proc/sys/kernel/hung_task_timeout_secs"));
+	EXPECT_EQ(0, vmmig_nl_cancel(m->nl, m->src, &m->err)) TH_LOG("%s", m->err.text);
+}
+
 TEST_F(control, no_room_at_the_destination)
 {
 	struct move *m = &self->m;
