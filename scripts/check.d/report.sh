@@ -66,10 +66,12 @@ died_without_us() {
 # vcpu_mixed_up LOG: did a test fail for that, see mixed_up() in selftests/vm/lib.sh
 vcpu_mixed_up() { grep -q '^not ok' "$1" && grep -q "registers of the host's kernel" "$1"; }
 
-# attempt NAME: its function writes KTAP to the log. Leaves "EXIT_CODE SECONDS"
-attempt() {
-	local suite=$1 log=$LOGS/$1.log start=$SECONDS rc again arg=''
+# run_suite NAME: its function writes KTAP; that it fails counts once more only
+# if no test of it did
+run_suite() {
+	local suite=$1 log=$LOGS/$1.log start=$SECONDS rc again counts good bad skipped arg=''
 	case $suite in *-*) arg=${suite#*-} ;; esac
+	echo "== $suite"
 	for again in yes ''; do
 		rc=0
 		("suite_${suite%%-*}" "$arg") >"$log" 2>&1 5>&- || rc=$?
@@ -82,14 +84,6 @@ attempt() {
 		echo "   the emulator of a lab host failed, no verdict; '$suite' runs once more (first log: $log.died)"
 		mv "$log" "$log.died"
 	done
-	echo "$rc $((SECONDS - start))" >"$log.rc"
-}
-
-# judge NAME: that the function failed counts once more only if no test did
-judge() {
-	local suite=$1 log=$LOGS/$1.log rc=1 seconds=0 counts good bad skipped
-	read -r rc seconds <"$log.rc"
-	rm -f "$log.rc"
 	counts=$(tally "$log")
 	read -r good bad skipped <<<"$counts"
 	if [ "$rc" = "$E_DIED" ]; then
@@ -103,30 +97,13 @@ judge() {
 	fi
 	tail -n +2 <<<"$counts" | sed '/^$/d; s/^/   /'
 	[ "$bad" = 0 ] || echo "   log: $log"
-	SUITE_FAILED=$((SUITE_FAILED + bad))
+	# shellcheck disable=SC2034  # for the loop in check
+	SUITE_FAILED=$bad
 	ALL_PASSED=$((ALL_PASSED + good)) ALL_FAILED=$((ALL_FAILED + bad))
 	ALL_SKIPPED=$((ALL_SKIPPED + skipped))
 	SUMMARY+=("$(printf '%-18s %4d passed %4d failed %4d skipped %5d s' \
-		"$suite" "$good" "$bad" "$skipped" "$seconds")")
+		"$suite" "$good" "$bad" "$skipped" "$((SECONDS - start))")")
 	echo "${SUMMARY[-1]}"
-}
-
-# run_suites NAME[+NAME...]: side by side if there are several
-run_suites() {
-	local suite names
-	IFS=+ read -ra names <<<"$1"
-	echo "== ${names[*]}"
-	if [ "${#names[@]}" = 1 ]; then
-		attempt "$1"
-	else
-		# The shell makes its background jobs deaf to Ctrl-C
-		trap 'trap - INT; kill 0' INT
-		for suite in "${names[@]}"; do attempt "$suite" & done
-		wait
-		trap - INT
-	fi
-	SUITE_FAILED=0
-	for suite in "${names[@]}"; do judge "$suite"; done
 }
 
 # The end: a table, and the line that others look for
