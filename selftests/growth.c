@@ -120,8 +120,10 @@ TEST_F_TIMEOUT(growth, of_memory_and_files, 240)
 	       after.slab - before.slab, after.percpu - before.percpu,
 	       after.vmalloc - before.vmalloc, after.shmem - before.shmem,
 	       after.files - before.files, after.sockets - before.sockets);
-	/* A leak of one page per session would be 400 KiB */
-	/* KASAN keeps for a while what was freed; leaks.sh asks kmemleak there */
+	/*
+	 * A leak of one page per session would be 400 KiB. KASAN keeps for a
+	 * while what was freed; leaks.sh asks kmemleak there.
+	 */
 	if (access("/sys/kernel/debug/kmemleak", F_OK))
 		EXPECT_GT(ROUNDS * 3, after.slab - before.slab);
 	EXPECT_GT(ROUNDS, after.percpu - before.percpu);

@@ -87,12 +87,8 @@ plugged_meanwhile() {
 }
 
 # Whoever has another monitor can use it while the VM stands still
-resumed_meanwhile() {
-	fails_at --hook-stopped "vm qmp g '{\"execute\":\"cont\"}'" && grep "the VM was resumed while" /run/fail.out
-}
-
-reset_meanwhile() {
-	fails_at --hook-stopped "vm qmp g '{\"execute\":\"system_reset\"}'" && grep "the VM was reset while" /run/fail.out
+meddled() {	# COMMAND WHAT_IT_DOES
+	fails_at --hook-stopped "vm qmp g '{\"execute\":\"$1\"}'" && grep "the VM was $2 while" /run/fail.out
 }
 
 plugged_at_the_end() {
@@ -133,8 +129,8 @@ failures() {
 	t "a device that was plugged in" plugged_before
 	t "a device that is plugged in meanwhile" plugged_meanwhile
 	t "a device that is plugged in when the VM is stopped" plugged_at_the_end
-	t "somebody else resumes the stopped VM" resumed_meanwhile
-	t "somebody else resets the stopped VM" reset_meanwhile
+	t "somebody else resumes the stopped VM" meddled cont resumed
+	t "somebody else resets the stopped VM" meddled system_reset reset
 	t "a device that was unplugged" unplugged_before
 	t "and then it moves" there
 	t "and back" back

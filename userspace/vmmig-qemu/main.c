@@ -43,13 +43,13 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(argv[1], commands[i].name))
 			continue;
-		if (commands[i].plain && argc == 2)
-			return commands[i].run(&o);
-		if (commands[i].plain && is_help(argv[2])) {
-			options_help();
-			return 0;
-		}
 		if (commands[i].plain) {
+			if (argc == 2)
+				return commands[i].run(&o);
+			if (is_help(argv[2])) {
+				options_help();
+				return 0;
+			}
 			fprintf(stderr, "vmmig-qemu: '%s' takes no options; see --help\n",
 				argv[1]);
 			return EXIT_USAGE;
