@@ -318,6 +318,25 @@ void cmdline_ids(const struct strv *args, const char *option, struct strv *ids)
 	}
 }
 
+char *cmdline_object_get(const struct strv *args, const char *id,
+			 const char *key)
+{
+	struct option_ref o = { 0 };
+	char *value = NULL;
+
+	while (!value && option_next(args, &o)) {
+		char *this;
+
+		if (!option_is(&o, "object") || !o.value)
+			continue;
+		this = keyval_get(o.value, "id");
+		if (this && !strcmp(this, id))
+			value = keyval_get(o.value, key);
+		free(this);
+	}
+	return value;
+}
+
 unsigned long cmdline_dirty_ring(const struct strv *args)
 {
 	struct option_ref o = { 0 };

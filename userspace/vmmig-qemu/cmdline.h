@@ -59,6 +59,9 @@ bool cmdline_has_word(const struct strv *args, const char *option,
 		      const char *word);
 /* Ids that the options @option, "device" or "object", give. */
 void cmdline_ids(const struct strv *args, const char *option, struct strv *ids);
+/* @key of the -object @id; to be freed, NULL if there is none. */
+char *cmdline_object_get(const struct strv *args, const char *id,
+			 const char *key);
 /* Paths of the UNIX sockets that QEMU will listen at. */
 void cmdline_listen_paths(const struct strv *args, struct strv *paths);
 /* KVM dirty ring size of -accel, 0 if there is none. */

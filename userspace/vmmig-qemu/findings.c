@@ -88,6 +88,7 @@ void findings_from_json(struct findings *f, struct json_object *list,
 			if (level && !strcmp(level, level_names[k]))
 				break;
 		findings_add(f, k, where, "%.500s", text ? text : "?");
+		str_tame(f->v[f->n - 1].text);
 	}
 }
 

@@ -8,6 +8,8 @@
 #include "virtq.h"
 
 #define COMMIT_TIMEOUT_MS	60000
+/* What the kernel's session can be called */
+#define NAME_MAX_LEN		63
 
 static bool has_text(const struct strv *args, const char *text)
 {
@@ -68,24 +70,12 @@ static int order_argv(struct migration *m, struct vmmig_error *err)
 	return ret;
 }
 
-/* --dest-ram, or where --dest-replace moved it; replacements come last. */
+/* The file that the destination's QEMU is told to map. */
 static char *order_ram_path(struct migration *m, const struct vm_block *b)
 {
-	const struct options *o = m->o;
-	char *path = xstrdup(b->path ? b->path : ""), *next;
+	char *path = cmdline_object_get(&m->plan.argv, b->id, "mem-path");
 
-	for (size_t i = 0; i < o->nr_ram; i++) {
-		if (strcmp(o->ram[i].from, b->id))
-			continue;
-		free(path);
-		path = xstrdup(o->ram[i].to);
-	}
-	for (size_t i = 0; i < o->nr_replace; i++) {
-		next = str_replace(path, o->replace[i].from, o->replace[i].to);
-		free(path);
-		path = next;
-	}
-	return path;
+	return path ? path : xstrdup(b->path ? b->path : "");
 }
 
 static char *copy(const char *text)
@@ -102,6 +92,8 @@ int order_make(struct migration *m, bool check, struct vmmig_error *err)
 	memset(p, 0, sizeof(*p));
 	p->check = check;
 	p->name = copy(o->name ? o->name : m->vm.name);
+	if (p->name && strlen(p->name) > NAME_MAX_LEN)
+		p->name[NAME_MAX_LEN] = '\0';
 	ret = order_argv(m, err);
 	if (ret)
 		return ret;

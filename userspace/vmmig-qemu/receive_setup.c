@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proc.h"
 #include "receiver.h"
 #include "virtq.h"
 
@@ -96,11 +97,29 @@ int receive_set_migration(struct receiver *r, bool ours,
 			err);
 }
 
+/* What is received must go into the files that this QEMU maps. */
+static int receive_check_ram(struct receiver *r, struct vmmig_error *err)
+{
+	for (unsigned int i = 0; i < r->plan.nr_blocks; i++) {
+		struct stat st;
+
+		if (!fstat(r->target.ram_fd[i], &st) &&
+		    proc_find_file(r->target.pid, &st) >= 0)
+			continue;
+		return vmmig_fail(err, -EPERM,
+				  "RAM block %s: QEMU does not use %s; its command line and --dest-ram must name the same file",
+				  r->plan.block[i].id, r->plan.block[i].path);
+	}
+	return 0;
+}
+
 /* What can only be asked of the new QEMU. */
 static int receive_check_qemu(struct receiver *r, struct vmmig_error *err)
 {
-	int ret = virtq_check(&r->target.qmp, r->plan.queues, err);
+	int ret = receive_check_ram(r, err);
 
+	if (!ret)
+		ret = virtq_check(&r->target.qmp, r->plan.queues, err);
 	r->refused = ret == -EPERM;
 	return ret;
 }

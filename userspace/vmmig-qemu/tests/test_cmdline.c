@@ -103,6 +103,34 @@ static void test_rewrite(void)
 		 "qemu -qmp unix:/a,server,wait=off -serial tcp::1,server=on,wait=off -chardev socket,id=c,path=/x");
 }
 
+static void test_object(void)
+{
+	struct cmdline_pair moved = { "mem-path=/dev/shm", "mem-path=/mnt" };
+	struct cmdline_rules rules = { .replace = &moved, .nr_replace = 1 };
+	struct vmmig_error err = { "" };
+	struct strv args, out = { 0 };
+	char *path;
+
+	words(&args, "qemu -object iothread,id=io -object memory-backend-file,id=mem,mem-path=/dev/shm/a,,b -append id=x");
+	ok(!cmdline_rewrite(&args, &rules, &out, &err), "mem-path is moved");
+	path = cmdline_object_get(&out, "mem", "mem-path");
+	ok(path && !strcmp(path, "/mnt/a,b"),
+	   "the RAM file is the one that the rewritten -object names");
+	free(path);
+	ok(!cmdline_object_get(&out, "x", "mem-path"),
+	   "what is no -object has no RAM file");
+	strv_free(&args);
+	strv_free(&out);
+}
+
+static void test_tame(void)
+{
+	char text[] = "a\033[2J\n\177\302\233b\303\251";
+
+	ok(!strcmp(str_tame(text), "a?[2J????b\303\251"),
+	   "a peer's text has no control characters, and keeps its letters");
+}
+
 static void test_unknown_ram(void)
 {
 	struct cmdline_pair ram = { "other", "/b" };
@@ -191,6 +219,8 @@ int main(void)
 {
 	test_rewrite();
 	test_dropped();
+	test_object();
+	test_tame();
 	test_unknown_ram();
 	test_fds();
 	test_questions();
