@@ -66,11 +66,13 @@ static void check_state(struct vm *vm, struct findings *f)
 	char *status;
 
 	if (strcmp(vm->status, "running") && strcmp(vm->status, "paused"))
-		refuse(f, "the VM is in state '%s': only a running or a paused VM can be moved; use the QMP commands 'cont' or 'stop' first",
+		refuse(f, "the VM is in state '%s': only a running or a paused VM can be moved; use the QMP command 'cont' first",
 		       vm->status);
 	status = vm_migration_status(vm->qmp, &info);
-	if (strcmp(status, "none") && strcmp(status, "completed") &&
-	    strcmp(status, "failed") && strcmp(status, "cancelled"))
+	if (!status)
+		refuse(f, "QEMU does not tell whether it is migrating; is its monitor stuck?");
+	else if (strcmp(status, "none") && strcmp(status, "completed") &&
+		 strcmp(status, "failed") && strcmp(status, "cancelled"))
 		refuse(f, "QEMU has a migration in state '%s': wait for its end or use the QMP command 'migrate_cancel'",
 		       status);
 	reasons = js_get(info, "blocked-reasons");

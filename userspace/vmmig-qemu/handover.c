@@ -120,7 +120,7 @@ static int explain_trouble(struct migration *m, struct vmmig_error *err)
 		const char *desc = js_str(info, "error-desc");
 
 		vmmig_fail(err, 0, "QEMU could not save the device state (%s): %s",
-			   status, desc ? desc : "no reason given");
+			   status ? status : "?", desc ? desc : "no reason given");
 		free(status);
 		json_object_put(info);
 		return -EIO;
@@ -171,9 +171,6 @@ static int handover_switch(struct migration *m, struct vmmig_error *err)
 	}
 	if (!ret && trouble(m))
 		ret = explain_trouble(m, err);
-	/* A guest may let go of a device that it was asked for before. */
-	if (!ret && m->unplugged)
-		ret = hotplug_check(&m->qmp, &m->plan.argv, err);
 	if (ret)
 		return ret;
 	/* A VM that was paused is not stopped again. */
@@ -276,7 +273,10 @@ static int handover_load(struct migration *m, struct vmmig_error *err)
 		ret = send_load(m, err);
 	if (!ret)
 		ret = step_done(m->o->fail_at, STEP_LOAD, err);
-	/* QEMU takes new devices again, and the destination is busy anyway. */
+	/*
+	 * QEMU takes new devices again, and a guest may have let go of one that
+	 * it was asked for. The destination is busy anyway.
+	 */
 	if (!ret)
 		ret = hotplug_check(&m->qmp, &m->plan.argv, err);
 	if (!ret)
@@ -338,13 +338,12 @@ static int handover_commit(struct migration *m, struct vmmig_error *err)
 	int ret;
 
 	m->step = "commit";
-	/* Nothing was said yet: this is the last moment to go back. */
-	loop_poll(&m->loop);
-	if (trouble(m))
-		return explain_trouble(m, err);
+	/* Nothing was said yet: hear all news, then it is the last moment to go back. */
 	ret = loop_cancelled(&m->loop, err);
 	if (ret)
 		return ret;
+	if (trouble(m))
+		return explain_trouble(m, err);
 	m->loop.shielded = true;
 	m->committed = true;
 	m->t.commit = now_ns();

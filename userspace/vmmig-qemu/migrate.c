@@ -48,9 +48,12 @@ static void on_qmp_event(void *arg, const char *event, struct json_object *data)
 	/* Earlier migrations of this QEMU are none of our business. */
 	if (!m->migration[0])
 		return;
-	if (!strcmp(event, "STOP") && !m->t.stop)
+	/* Only a VM that ran is stopped, and somebody may just have resumed it. */
+	if (!strcmp(event, "STOP") && !m->t.stop) {
 		m->t.stop = now_ns();
-	m->unplugged |= !strcmp(event, "DEVICE_DELETED");
+		m->vm.running = true;
+		m->stopped = true;
+	}
 	/* Other monitors can be used all the time. */
 	if (m->t.stopped && !strcmp(event, "RESUME"))
 		m->meddled = "resumed";
@@ -163,8 +166,7 @@ static int migrate_logging(struct migration *m, struct vmmig_error *err)
 {
 	int ret = source_set_dirty_limit(&m->source, 0, err);
 
-	if ((ret != -EREMOTEIO && ret != -ENOSYS) ||
-	    m->o->tracking == VMMIG_TRACKING_RING)
+	if (!qmp_said_no(ret) || m->o->tracking == VMMIG_TRACKING_RING)
 		return ret;
 	progress_step(m, "the dirty ring cannot be used, every pass scans all RAM: %s",
 		      err->text);
@@ -483,7 +485,7 @@ int migrate_check(const struct options *o)
 			printf("The VM cannot be moved: %u refusals above.\n",
 			       findings_refused(&f));
 	}
-	if (ret && (ret != -EPERM || !f.n))
+	if (ret && (ret != -EPERM || !findings_refused(&f)))
 		fprintf(stderr, "vmmig-qemu: %s: %s\n", m->step, err.text);
 	findings_free(&f);
 	migrate_free(m);

@@ -53,7 +53,6 @@ struct timing {
  * @migrate_id: number of the 'migrate' command, 0: not sent
  * @continue_id: number of the 'migrate-continue' command, 0: not sent
  * @load_sent: the destination knows all of the device state
- * @unplugged: QEMU has said that a device is gone
  * @meddled: what else was done with the VM after its stop, NULL: nothing
  * @stopped: the VM ran, and is stopped or may be at any moment
  * @committed: 'commit' may have been received: never resume
@@ -82,7 +81,6 @@ struct migration {
 	unsigned int migrate_id;
 	unsigned int continue_id;
 	bool load_sent;
-	bool unplugged;
 	const char *meddled;
 	bool stopped;
 	bool committed;

@@ -3,6 +3,8 @@
 #ifndef QMP_H
 #define QMP_H
 
+#include <errno.h>
+
 #include "json.h"
 #include "loop.h"
 
@@ -59,6 +61,15 @@ void qmp_close(struct qmp *q);
  */
 int qmp_call(struct qmp *q, const char *command, struct json_object *args,
 	     struct json_object **ret, struct vmmig_error *err);
+/*
+ * Is this code of qmp_call() a refusal? After any other, an answer that came too
+ * late among them, QEMU may do yet what it was told.
+ */
+static inline bool qmp_said_no(int ret)
+{
+	return ret == -EREMOTEIO || ret == -ENOSYS;
+}
+
 int qmp_call_timeout(struct qmp *q, const char *command,
 		     struct json_object *args, int timeout_ms,
 		     struct json_object **ret, struct vmmig_error *err);

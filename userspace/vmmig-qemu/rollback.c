@@ -36,8 +36,10 @@ static void rollback_migration(struct migration *m)
 
 	if (!m->migration[0] || migration_is_over(m))
 		return;
+	/* A QEMU that does not answer gets to the cancel before the "cont". */
 	status = vm_migration_status(&m->qmp, NULL);
-	snprintf(m->migration, sizeof(m->migration), "%s", status);
+	if (status)
+		snprintf(m->migration, sizeof(m->migration), "%s", status);
 	free(status);
 	if (!strcmp(m->migration, "none") || migration_is_over(m))
 		return;
@@ -64,6 +66,27 @@ static char *rollback_status(struct migration *m)
 	return status;
 }
 
+/*
+ * QEMU let go of the images at the end of the device state, and takes them back
+ * when it runs the VM: not one that was paused all the time.
+ */
+static void rollback_disks(struct migration *m)
+{
+	struct json_object *args;
+	struct vmmig_error err;
+	int ret;
+
+	if (strcmp(m->migration, "completed") || m->qmp.gone)
+		return;
+	args = json_object_new_object();
+	js_add_bool(args, "active", true);
+	ret = qmp_call(&m->qmp, "blockdev-set-active", args, NULL, &err);
+	if (ret)
+		complain(&err);
+	fprintf(stderr, "vmmig-qemu: the VM stays paused, and QEMU calls that 'postmigrate' now%s; 'cont' resumes it\n",
+		ret ? ", its disk images are not locked" : "");
+}
+
 /* After a cancelled migration QEMU has resumed the VM already. */
 static bool rollback_resume(struct migration *m)
 {
@@ -71,8 +94,10 @@ static bool rollback_resume(struct migration *m)
 	char *status;
 	bool running;
 
-	if (!m->stopped)
+	if (!m->stopped) {
+		rollback_disks(m);
 		return true;
+	}
 	status = rollback_status(m);
 	running = status && !strcmp(status, "running");
 	if (!running) {

@@ -97,11 +97,12 @@ static int source_change_caps(struct source *s, struct vmmig_error *err)
 		json_object_put(old);
 		return 0;
 	}
+	s->caps = old;
 	ret = source_set_caps(s, want, err);
-	if (ret)
+	if (qmp_said_no(ret)) {
 		json_object_put(old);
-	else
-		s->caps = old;
+		s->caps = NULL;
+	}
 	return ret;
 }
 
@@ -124,11 +125,12 @@ static int source_change_params(struct source *s, struct vmmig_error *err)
 		js_add_int(want, params[i].name, params[i].value);
 	}
 	json_object_put(all);
+	s->params = old;
 	ret = qmp_call(s->vm->qmp, "migrate-set-parameters", want, NULL, err);
-	if (ret)
+	if (qmp_said_no(ret)) {
 		json_object_put(old);
-	else
-		s->params = old;
+		s->params = NULL;
+	}
 	return ret;
 }
 
@@ -151,12 +153,14 @@ int source_set_dirty_limit(struct source *s, uint64_t mb,
 			   struct vmmig_error *err)
 {
 	struct json_object *args = json_object_new_object();
+	bool before = s->dirty_limit;
 	int ret;
 
 	js_add_int(args, "dirty-rate", mb ? (int64_t)mb : UNLIMITED_MB);
+	s->dirty_limit = true;
 	ret = qmp_call(s->vm->qmp, "set-vcpu-dirty-limit", args, NULL, err);
-	if (!ret)
-		s->dirty_limit = true;
+	if (qmp_said_no(ret))
+		s->dirty_limit = before;
 	return ret;
 }
 

@@ -64,7 +64,10 @@ char *vm_migration_status(struct qmp *q, struct json_object **info)
 	const char *status;
 	char *copy;
 
-	qmp_call(q, "query-migrate", NULL, &o, &err);
+	if (info)
+		*info = NULL;
+	if (qmp_call(q, "query-migrate", NULL, &o, &err))
+		return NULL;
 	status = js_str(o, "status");
 	copy = xstrdup(status ? status : "none");
 	if (info)
