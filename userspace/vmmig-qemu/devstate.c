@@ -54,12 +54,9 @@ static int devstate_read(void *arg, short revents)
 	}
 	if (!n) {
 		d->eof = true;
-		d->last_ns = now_ns();
 		loop_del(d->loop, d->fd);
 		return 0;
 	}
-	if (!d->bytes)
-		d->first_ns = now_ns();
 	d->bytes += n;
 	if (d->bytes > DEVSTATE_MAX) {
 		devstate_fail(d, "it is longer than 1 GiB; does QEMU send RAM in it?");

@@ -20,8 +20,6 @@
  * @fd: our end of the socket to QEMU, -1 if closed
  * @bytes: that came from QEMU, or from the peer
  * @eof: source, QEMU has written everything
- * @first_ns: source, when the first byte came
- * @last_ns: source, when the end came
  * @failed: an error occurred, see @why
  * @data: destination, what is still to be written, @done of it has been
  * @limit: destination, how much of @data may be written
@@ -35,8 +33,6 @@ struct devstate {
 	int fd;
 	uint64_t bytes;
 	bool eof;
-	int64_t first_ns;
-	int64_t last_ns;
 	bool failed;
 	struct vmmig_error why;
 	struct buf data;

@@ -21,12 +21,15 @@ static int loop_signal(void *arg, short revents)
 
 int loop_init(struct loop *l, struct vmmig_error *err)
 {
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	static const int signals[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
 	struct sigaction old;
 	sigset_t set;
 
 	memset(l, 0, sizeof(*l));
 	signal(SIGPIPE, SIG_IGN);
+	/* A VM that stands still must not wait for somebody to type "fg". */
+	signal(SIGTSTP, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
 	sigemptyset(&set);
 	/* Whoever started us ignoring one (nohup, a remote shell) means it. */
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
@@ -55,13 +58,6 @@ int loop_add(struct loop *l, int fd, short events, loop_fn fn, void *arg)
 		return -ENOSPC;
 	l->item[l->nr++] = (struct loop_item){ fd, events, fn, arg };
 	return 0;
-}
-
-void loop_set_events(struct loop *l, int fd, short events)
-{
-	for (unsigned int i = 0; i < l->nr; i++)
-		if (l->item[i].fd == fd)
-			l->item[i].events = events;
 }
 
 void loop_del(struct loop *l, int fd)

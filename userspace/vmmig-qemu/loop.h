@@ -37,11 +37,13 @@ struct loop {
 	struct vmmig_error err;
 };
 
-/* Takes over SIGINT, SIGTERM and SIGHUP unless ignored; ignores SIGPIPE. */
+/*
+ * Takes over SIGINT, SIGQUIT, SIGTERM and SIGHUP unless ignored; ignores SIGPIPE
+ * and what a terminal stops programs with.
+ */
 int loop_init(struct loop *l, struct vmmig_error *err);
 void loop_close(struct loop *l);
 int loop_add(struct loop *l, int fd, short events, loop_fn fn, void *arg);
-void loop_set_events(struct loop *l, int fd, short events);
 void loop_del(struct loop *l, int fd);
 
 /*

@@ -89,16 +89,11 @@ static int target_open_log(struct target *t, struct vmmig_error *err)
 
 static void target_argv(struct target *t, struct strv *args)
 {
-	bool stopped = false;
-
 	strv_add(args, t->program);
-	for (size_t i = 1; i < t->plan->argv.n; i++) {
+	for (size_t i = 1; i < t->plan->argv.n; i++)
 		strv_add(args, t->plan->argv.v[i]);
-		stopped |= !strcmp(t->plan->argv.v[i], "-S");
-	}
 	/* It runs when we say so, whatever the device state holds. */
-	if (!stopped)
-		strv_add(args, "-S");
+	strv_add(args, "-S");
 	strv_add(args, "-incoming");
 	strv_add(args, "defer");
 	strv_add(args, "-chardev");
