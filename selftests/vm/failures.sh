@@ -66,6 +66,24 @@ ctrl_c() {
 	[ "$rc" = 4 ] && until_ok 15 nothing_left b && healthy a
 }
 
+# Pages must not go where the destination's QEMU does not look
+ram_elsewhere() {
+	b rm -f /run/g.ram	# nobody's, when it is over
+	fails_at --dest-qemu "$HERE/qemu_elsewhere" && cat /run/fail.out && grep -q "RAM block mem: QEMU does not use /dev/shm/g.ram" /run/fail.out
+}
+
+# Nobody resumes it, so its disks must be taken back without that
+was_paused() {
+	local rc=0
+	qmp_g '{"execute":"stop"}' || return
+	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --fail-at ready hostb >/run/fail.out 2>&1 || rc=$?
+	cat /run/fail.out
+	[ "$rc" = 1 ] || { echo "exit code $rc"; return 1; }
+	vm qmp g '{"execute":"query-status"}' | grep -q '"running": false' || { echo "the VM runs"; return 1; }
+	! vm qmp g '{"execute":"query-named-block-nodes"}' | grep -o '"active": false' || return
+	qmp_g '{"execute":"cont"}' && until_ok 15 nothing_left b && healthy a
+}
+
 qmp_g() { vm qmp g "$1" | grep -q '"return"'; }
 PLUG='{"execute":"device_add","arguments":{"driver":"virtserialport","id":"hot","chardev":"hotc"}}'
 UNPLUG='{"execute":"device_del","arguments":{"id":"hot"}}'
@@ -125,6 +143,8 @@ failures() {
 	t "the destination's QEMU refuses the state" state_is_refused
 	t "a hook that fails" fails_at --hook-stopped false
 	t "one byte differs at the destination" one_byte_differs
+	t "the destination's QEMU maps another file" ram_elsewhere
+	t "a VM that was paused" was_paused
 	t "Ctrl-C while pages are sent" ctrl_c
 	t "a device that was plugged in" plugged_before
 	t "a device that is plugged in meanwhile" plugged_meanwhile

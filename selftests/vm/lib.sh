@@ -11,11 +11,12 @@ LOG_BAD=$(sed -n 's/^"\(.*\)",$/\1/p' "$HERE/../log_words.h" | paste -sd'|')
 
 NR=0
 t() {
-	local text=$1 out rc=0
+	local text=$1 out rc=0 start=$SECONDS
 	shift
 	NR=$((NR + 1))
 	out=$("$@" 2>&1) || rc=$?
 	[ -z "$out" ] || sed 's/^/# /' <<<"$out"
+	echo "# $((SECONDS - start)) s"
 	if [ "$rc" = 0 ]; then echo "ok $NR $text"; else echo "not ok $NR $text"; fi
 	return "$rc"
 }

@@ -11,9 +11,15 @@ host_memory() {
 }
 available() { on "$1" awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo; }
 host_files() { on "$1" cut -f1 /proc/sys/fs/file-nr; }
+# what that is made of: name and KiB
+host_parts() {
+	# shellcheck disable=SC2016
+	on "$1" awk 'FILENAME == "/proc/meminfo" && /^(Percpu|VmallocUsed|KernelStack|PageTables):/ { print substr($1, 1, length($1) - 1), $2 }
+		FILENAME == "/proc/slabinfo" && FNR > 2 { print "slab:" $1, int($3 * $4 / 1024) }' /proc/meminfo /proc/slabinfo
+}
 
 soak() {
-	local n=$1 i where=a to mem_a mem_b files_a files_b bad=0
+	local n=$1 i where=a to mem_a mem_b files_a files_b parts_a parts_b bad=0
 	t "soak: guest starts" start_guest --machine q35 --smp 2 || return
 	for ((i = 1; i <= n; i++)); do
 		to=$(other "$where")
@@ -25,6 +31,7 @@ soak() {
 		if [ "$i" = 6 ]; then
 			mem_a=$(host_memory a) mem_b=$(host_memory b)
 			files_a=$(host_files a) files_b=$(host_files b)
+			parts_a=$(host_parts a) parts_b=$(host_parts b)
 		fi
 	done
 	[ "$where" = a ] || t "back to hosta" back --downtime-limit 1000
@@ -37,6 +44,15 @@ grown() {
 	local a b
 	a=$(host_memory a) b=$(host_memory b)
 	echo "KiB: hosta $mem_a to $a, hostb $mem_b to $b; files: hosta $files_a to $(host_files a), hostb $files_b to $(host_files b)"
+	which_grew a "$parts_a"
+	which_grew b "$parts_b"
 	[ $((a - mem_a)) -lt $((n * 4 + 4096)) ] && [ $((b - mem_b)) -lt $((n * 4 + 4096)) ] &&
 		[ $(($(host_files a) - files_a)) -lt $((n + 128)) ] && [ $(($(host_files b) - files_b)) -lt $((n + 128)) ]
+}
+
+# The parts that differ most, for whoever wonders
+which_grew() {
+	awk 'NR == FNR { was[$1] = $2; next }
+		$2 - was[$1] > 32 || was[$1] - $2 > 32 { printf " %s %+d", $1, $2 - was[$1] }
+		END { print "" }' <(echo "$2") <(host_parts "$1") | sed "s/^/KiB that changed at host$1:/"
 }
