@@ -5,6 +5,7 @@
  * Arm, then read. In this order:
  *
  *   take the reported pages	ring and notifiers since the last visit
+ *   look at the pages		those under DMA; all become dirty themselves
  *   clean and record		dirty bits of page table entries
  *   write-protect		entries read-only, KVM's zapped, TLBs flushed
  *   look for references	DMA that got its page before the protection
@@ -150,6 +151,13 @@ static bool folio_has_surplus(struct folio *folio, int ours)
 /*
  * Sets the bits of all pages in the chunk that have a surplus reference.
  * Returns how many pages are present.
+ *
+ * The dirty bit of an entry may be all that keeps a page from being dropped by
+ * reclaim: a page that came by a read fault is not dirty itself, and the entry
+ * would have told when it goes (try_to_unmap(), mm/rmap.c). So each page gets
+ * the flag before its entries are cleaned. Entries that are made after the
+ * arming become writable by a fault, which dirties the page as well
+ * (fault_dirty_shared_page(), mm/memory.c).
  */
 static unsigned int find_pinned(struct vmmig_block *block,
 				unsigned long chunk, unsigned long *pinned)
@@ -169,6 +177,7 @@ static unsigned int find_pinned(struct vmmig_block *block,
 			pgoff_t to = min(folio_next_index(folio), last + 1);
 
 			present += to - from;
+			folio_mark_dirty(folio);
 			if (folio_has_surplus(folio, 1))
 				bitmap_set(pinned, from - first, to - from);
 		}
@@ -198,6 +207,7 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 	unsigned int nr = vmmig_chunk_pages(block, chunk);
 	unsigned long *again = vmmig_chunk_bits(block->again, chunk);
 	unsigned long pinned[VMMIG_CHUNK_WORDS];
+	unsigned long early[VMMIG_CHUNK_WORDS];
 	pgoff_t first = vmmig_chunk_first(chunk);
 	enum vmmig_scan before, after;
 	unsigned long protected;
@@ -222,6 +232,13 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 	take_to_send(block, chunk, res->send);
 	res->ring = bitmap_weight(res->send, nr);
 
+	/*
+	 * A page that is being migrated may get entries that are writable and
+	 * clean, when the last visit has taken its report already. Until then
+	 * the migration has a reference; afterwards the entries are protected.
+	 */
+	find_pinned(block, chunk, early);
+
 	bitmap_zero(res->dirty, VMMIG_CHUNK_PAGES);
 	start = ktime_get_ns();
 	clean_and_record(block, chunk, res->dirty);
@@ -245,6 +262,7 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 
 	bitmap_copy(pinned, again, VMMIG_CHUNK_PAGES);
 	res->present = find_pinned(block, chunk, again);
+	bitmap_or(again, again, early, VMMIG_CHUNK_PAGES);
 
 	bitmap_or(res->send, res->send, res->dirty, VMMIG_CHUNK_PAGES);
 	res->host = bitmap_weight(res->send, nr) - res->ring;
@@ -266,6 +284,21 @@ unscannable:
 		 "RAM block %.64s can't be scanned while %s maps it privately or read-only; end that process or its mapping",
 		 block->id, who);
 	return -EBUSY;
+}
+
+/*
+ * Chunks with entries that nobody has cleaned since they were reported, from
+ * before the arming perhaps: see find_pinned().
+ */
+static void keep_reported(struct vmmig_block *block, unsigned long chunk,
+			  unsigned long last)
+{
+	unsigned long pinned[VMMIG_CHUNK_WORDS];
+
+	for (; chunk < last; chunk++) {
+		if (vmmig_tracker_pending(block, chunk))
+			find_pinned(block, chunk, pinned);
+	}
 }
 
 /**
@@ -292,6 +325,7 @@ void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
 		pgoff_t first = vmmig_chunk_first(chunk), start = 0, end = 0;
 
 		slice = min(last - chunk, SLICE_CHUNKS);
+		keep_reported(block, chunk, chunk + slice);
 		clean_record_shared_mapping_range(block->mapping, first,
 						  min(slice * VMMIG_CHUNK_PAGES,
 						      block->nr_pages - first),
@@ -320,6 +354,8 @@ static void find_late_dma(struct vmmig_block *block, unsigned long chunk,
 
 		if (IS_ERR(folio))
 			continue;
+		/* Somebody nobody watched may have mapped it meanwhile. */
+		folio_mark_dirty(folio);
 		if (folio_maybe_dma_pinned(folio))
 			__set_bit(i, again);
 		folio_put(folio);

@@ -114,6 +114,47 @@ TEST_F(mm, swaps)
 	ASSERT_EQ(0, swap_end(self));
 }
 
+/*
+ * A page of tmpfs that was read before it was written is not dirty, only the
+ * entry that it was written through, and that is cleaned by the first visit.
+ */
+static void read_first(struct __test_metadata *_metadata, FIXTURE_DATA(mm) *self, bool iterate)
+{
+	int lost = 0;
+
+	ASSERT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text);
+	munmap(self->ram, RAM);
+	move_free(&self->m);
+	ASSERT_EQ(0, move_init(&self->m));
+	move_block(&self->m, "ram", RAM);
+	self->ram = ram_map(self->m.block[0].src, RAM);
+	for (size_t i = 0; i < RAM; i += PAGE)
+		*(volatile char *)(self->ram + i);
+	for (size_t i = 0; i < RAM; i += PAGE)
+		memset(self->ram + i, 1 + i / PAGE % 255, PAGE);
+
+	/* Slow enough to be stopped in the first pass */
+	self->m.rate = iterate ? 0 : 4 * MIB;
+	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
+	if (iterate) {
+		ASSERT_EQ(VMMIG_STATE_ITERATING, move_wait(&self->m, self->m.src, IN(ITERATING)));
+	} else {
+		EXPECT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text);
+	}
+	if (madvise(self->ram, RAM, MADV_PAGEOUT))
+		TH_LOG("madvise failed");
+	for (size_t i = 0; i < RAM; i += PAGE)
+		lost += self->ram[i + 7] != (char)(1 + i / PAGE % 255);
+	EXPECT_EQ(0, lost);
+	if (iterate) {
+		EXPECT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text);
+	}
+	EXPECT_EQ(0, move_differs(&self->m));
+}
+
+TEST_F(mm, what_was_read_first_stays) { read_first(_metadata, self, true); }
+TEST_F(mm, what_was_read_first_stays_at_the_end) { read_first(_metadata, self, false); }
+
 struct reclaim {
 	char *ram;
 	volatile bool stop;
