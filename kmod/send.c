@@ -371,6 +371,7 @@ static void explain(struct vmmig_stream *stream, int err)
  */
 int vmmig_stream_pass(struct vmmig_stream *stream)
 {
+	struct vmmig_session *s = stream->session;
 	u64 cpu = current->se.sum_exec_runtime;
 	int err;
 
@@ -380,6 +381,7 @@ int vmmig_stream_pass(struct vmmig_stream *stream)
 	err = run_pass(stream);
 	if (err) {
 		explain(stream, err);
+		vmmig_session_hurry(s);
 		while (stream->extent_nr)
 			put_page(stream->bvec[--stream->extent_nr].bv_page);
 	}

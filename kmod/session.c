@@ -20,15 +20,12 @@
 
 /* Ended sessions whose figures stay readable, per network namespace. */
 #define MAX_ENDED	128
-/*
- * Sessions that run, on the whole host, and works of theirs: each takes up to
- * 1 + its streams slots of the workqueue for its whole life, and those of an
- * unbound queue are divided among the nodes.
- */
+/* Sessions that run, on the whole host. */
 #define MAX_RUNNING	32
-#define MAX_WORKS	(WQ_UNBOUND_MAX_ACTIVE / num_node_state(N_CPU))
-/* A cancelled session has so long to say goodbye before its sockets go. */
+/* A session that ends has so long to say goodbye before its sockets go. */
 #define KICK_DELAY	msecs_to_jiffies(500)
+/* How often to look whether the VM lives, whatever its session waits for. */
+#define WATCH_DELAY	HZ
 /*
  * Lowest limit of the bandwidth. A socket that paces more slowly than this
  * keeps pages of the guest for minutes after the session.
@@ -374,6 +371,45 @@ static void session_kick(struct work_struct *work)
 	vmmig_session_shutdown(s);
 }
 
+/* Under the lock: the end cancels the kick after its state. */
+static void session_end_soon(struct vmmig_session *s, unsigned long delay)
+{
+	lockdep_assert_held(&s->lock);
+	if (!vmmig_state_ended(s->state))
+		queue_delayed_work(vmmig_short_wq, &s->kick, delay);
+}
+
+/**
+ * vmmig_session_hurry - a source that has failed must not linger
+ * @s: the session
+ *
+ * Its streams may be in the middle of a chunk, under a bandwidth limit or with
+ * a peer that takes nothing. After a moment for last words their sockets are
+ * shut down.
+ *
+ * Context: Process context. The session's works.
+ */
+void vmmig_session_hurry(struct vmmig_session *s)
+{
+	spin_lock(&s->lock);
+	session_end_soon(s, KICK_DELAY);
+	spin_unlock(&s->lock);
+}
+
+static void session_watch(struct work_struct *work)
+{
+	struct vmmig_session *s =
+		container_of(work, struct vmmig_session, watch.work);
+
+	if (!vmmig_session_check_vm(s)) {
+		queue_delayed_work(vmmig_short_wq, &s->watch, WATCH_DELAY);
+		return;
+	}
+	spin_lock(&s->lock);
+	session_end_soon(s, 0);
+	spin_unlock(&s->lock);
+}
+
 /**
  * vmmig_session_sum - sum of the counters of all streams
  * @s: the session
@@ -442,14 +478,35 @@ static void session_remember(struct vmmig_session *s)
 		vmmig_session_put(oldest);
 }
 
+/*
+ * Works of all sessions together. Each stream has a slot of the workqueue for
+ * the session's whole life, the first one that of the session. An unbound queue
+ * divides its slots among the nodes by their CPUs, and all of our works may
+ * come from the smallest one (wq_update_node_max_active(), kernel/workqueue.c).
+ */
+static int max_works(void)
+{
+	unsigned int cpus, least = num_online_cpus();
+	int node;
+
+	for_each_online_node(node) {
+		cpus = cpumask_weight_and(cpumask_of_node(node),
+					  cpu_online_mask);
+		if (cpus)
+			least = min(least, cpus);
+	}
+	return max_t(int, WQ_UNBOUND_MAX_ACTIVE * least / num_online_cpus(),
+		     WQ_DFL_MIN_ACTIVE);
+}
+
 /* Is there room for another one? */
 static bool session_admit(const struct vmmig_session *s)
 {
-	int works = 1 + s->nr_streams;
+	int works = s->nr_streams;
 
 	if (!atomic_add_unless(&nr_running, 1, MAX_RUNNING))
 		return false;
-	if (atomic_add_return(works, &nr_works) <= MAX_WORKS)
+	if (atomic_add_return(works, &nr_works) <= max_works())
 		return true;
 	atomic_sub(works, &nr_works);
 	atomic_dec(&nr_running);
@@ -458,7 +515,7 @@ static bool session_admit(const struct vmmig_session *s)
 
 static void session_unadmit(const struct vmmig_session *s)
 {
-	atomic_sub(1 + s->nr_streams, &nr_works);
+	atomic_sub(s->nr_streams, &nr_works);
 	atomic_dec(&nr_running);
 }
 
@@ -474,6 +531,7 @@ static void session_work(struct work_struct *work)
 	/* Somebody waits for the news, with a VM stopped: clean up later. */
 	session_remember(s);
 	session_end(s);
+	cancel_delayed_work_sync(&s->watch);
 	/* Nobody arms it any more in an end state. */
 	cancel_delayed_work_sync(&s->kick);
 	session_release(s);
@@ -525,6 +583,7 @@ struct vmmig_session *vmmig_session_new(struct net *net, enum vmmig_role role,
 	init_waitqueue_head(&s->wait);
 	INIT_WORK(&s->work, session_work);
 	INIT_DELAYED_WORK(&s->kick, session_kick);
+	INIT_DELAYED_WORK(&s->watch, session_watch);
 	s->net = get_net(net);
 	s->role = role;
 	s->state = role == VMMIG_ROLE_SOURCE ? VMMIG_STATE_CONNECTING :
@@ -651,6 +710,8 @@ int vmmig_session_start(struct vmmig_session *s,
 
 	kref_get(&s->ref);	/* of the work */
 	vmmig_netlink_notify(s);
+	if (s->kvm)
+		queue_delayed_work(vmmig_short_wq, &s->watch, WATCH_DELAY);
 	queue_work(vmmig_wq, &s->work);
 	return 0;
 }
@@ -788,9 +849,7 @@ int vmmig_session_cancel(struct vmmig_session *s,
 		err = -EALREADY;
 	} else {
 		WRITE_ONCE(s->cancel, true);
-		/* Under the lock: the end cancels the kick after its state. */
-		queue_delayed_work(vmmig_short_wq, &s->kick,
-				   s->role == VMMIG_ROLE_SOURCE ? KICK_DELAY : 0);
+		session_end_soon(s, s->role == VMMIG_ROLE_SOURCE ? KICK_DELAY : 0);
 	}
 	spin_unlock(&s->lock);
 

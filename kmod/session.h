@@ -155,7 +155,8 @@ struct vmmig_figures {
  * @cancel: a request came to end the session
  * @finalize: a request came to do the final sync
  * @hold: ... and to stay in state synced
- * @kick: shuts the sockets down if a cancelled session hangs
+ * @kick: shuts the sockets down if a session that ends hangs
+ * @watch: looks whether the VM's process lives
  * @work: the session's own work, everything happens there
  * @vm_file: the VM's file, or NULL
  * @kvm: the VM behind it
@@ -196,6 +197,7 @@ struct vmmig_session {
 	bool finalize;
 	bool hold;
 	struct delayed_work kick;
+	struct delayed_work watch;
 	struct work_struct work;
 
 	struct file *vm_file;
@@ -252,6 +254,7 @@ void vmmig_session_fail(struct vmmig_session *s, int err, const char *fmt, ...)
 	__printf(3, 4);
 enum vmmig_state vmmig_session_state(struct vmmig_session *s);
 int vmmig_session_check_vm(struct vmmig_session *s);
+void vmmig_session_hurry(struct vmmig_session *s);
 void vmmig_session_shutdown(struct vmmig_session *s);
 int vmmig_session_run_streams(struct vmmig_session *s,
 			      int (*run)(struct vmmig_stream *stream));

@@ -623,6 +623,7 @@ void vmmig_source_run(struct vmmig_session *s)
 		s->streams[i].best_clean_ns = U64_MAX;
 
 	if (migrate(s)) {
+		vmmig_session_hurry(s);
 		for (i = 0; i < s->nr_streams; i++)
 			vmmig_stream_send_error(&s->streams[i]);
 	}

@@ -12,7 +12,7 @@ int move_init(struct move *m)
 	memset(m, 0, sizeof(*m));
 	m->streams = 1;
 	m->family = AF_INET;
-	m->vm_fd = -1;
+	m->vm_fd = m->dst_vm_fd = -1;
 	for (int i = 0; i < STREAMS; i++)
 		m->s[i] = m->d[i] = -1;
 	return vmmig_nl_open(&m->nl, &m->err);
@@ -70,7 +70,7 @@ static void to_start(struct move *m, bool source, struct vmmig_start *st,
 {
 	*st = (struct vmmig_start){
 		.name = "test",
-		.vm_fd = source ? m->vm_fd : -1,
+		.vm_fd = source ? m->vm_fd : m->dst_vm_fd,
 		.blocks = blocks,
 		.nr_blocks = m->nr_blocks,
 		.socks = source ? m->s : m->d,

@@ -50,7 +50,7 @@ struct move {
 	int family;
 	int s[STREAMS], d[STREAMS];
 	uint64_t rate;
-	int vm_fd;
+	int vm_fd, dst_vm_fd;
 	enum vmmig_tracking tracking;
 	uint32_t src, dst;
 };
