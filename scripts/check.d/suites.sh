@@ -161,7 +161,7 @@ pair_run() {	# ROOT_A ROOT_B ARGUMENT... of selftests/vm/run
 }
 
 suite_vm() {
-	local set=${1:-check} VM_RC=0 VM_TIMEOUT=900 more=(refusals failures)
+	local set=${1:-check} VM_RC=0 VM_TIMEOUT=900 more=(failures)
 	[ "$set" = check ] || { VM_TIMEOUT=2400; more=(); }
 	pair_run trixie trixie "$set-same" "${more[@]}"
 	pair_run backports backports "$set-same-new"
