@@ -381,6 +381,9 @@ int vmmig_stream_pass(struct vmmig_stream *stream)
 	err = run_pass(stream);
 	if (err) {
 		explain(stream, err);
+		/* Ours, and found between two messages: the others may take long. */
+		if (stream->why[0])
+			vmmig_stream_send_error(stream);
 		vmmig_session_hurry(s);
 		while (stream->extent_nr)
 			put_page(stream->bvec[--stream->extent_nr].bv_page);

@@ -384,8 +384,7 @@ static void session_end_soon(struct vmmig_session *s, unsigned long delay)
  * @s: the session
  *
  * Its streams may be in the middle of a chunk, under a bandwidth limit or with
- * a peer that takes nothing. After a moment for last words their sockets are
- * shut down.
+ * a peer that takes nothing. After a moment their sockets are shut down.
  *
  * Context: Process context. The session's works.
  */
@@ -405,8 +404,9 @@ static void session_watch(struct work_struct *work)
 		queue_delayed_work(vmmig_short_wq, &s->watch, WATCH_DELAY);
 		return;
 	}
+	/* A source may notice by itself and has something to say. */
 	spin_lock(&s->lock);
-	session_end_soon(s, 0);
+	session_end_soon(s, s->role == VMMIG_ROLE_SOURCE ? KICK_DELAY : 0);
 	spin_unlock(&s->lock);
 }
 

@@ -149,15 +149,29 @@ static bool folio_has_surplus(struct folio *folio, int ours)
 }
 
 /*
- * Sets the bits of all pages in the chunk that have a surplus reference.
- * Returns how many pages are present.
- *
  * The dirty bit of an entry may be all that keeps a page from being dropped by
  * reclaim: a page that came by a read fault is not dirty itself, and the entry
  * would have told when it goes (try_to_unmap(), mm/rmap.c). So each page gets
  * the flag before its entries are cleaned. Entries that are made after the
  * arming become writable by a fault, which dirties the page as well
  * (fault_dirty_shared_page(), mm/memory.c).
+ *
+ * Under the lock, since reclaim must not find the flag after it has taken it
+ * (pageout(), mm/vmscan.c). Most pages are dirty and need none.
+ */
+static void keep_content(struct vmmig_block *block, struct folio *folio)
+{
+	if (folio_test_dirty(folio))
+		return;
+	folio_lock(folio);
+	if (folio->mapping == block->mapping)
+		folio_mark_dirty(folio);
+	folio_unlock(folio);
+}
+
+/*
+ * Sets the bits of all pages in the chunk that have a surplus reference, and
+ * sees to it that none is lost. Returns how many pages are present.
  */
 static unsigned int find_pinned(struct vmmig_block *block,
 				unsigned long chunk, unsigned long *pinned)
@@ -177,7 +191,7 @@ static unsigned int find_pinned(struct vmmig_block *block,
 			pgoff_t to = min(folio_next_index(folio), last + 1);
 
 			present += to - from;
-			folio_mark_dirty(folio);
+			keep_content(block, folio);
 			if (folio_has_surplus(folio, 1))
 				bitmap_set(pinned, from - first, to - from);
 		}
@@ -288,7 +302,7 @@ unscannable:
 
 /*
  * Chunks with entries that nobody has cleaned since they were reported, from
- * before the arming perhaps: see find_pinned().
+ * before the arming perhaps: see keep_content().
  */
 static void keep_reported(struct vmmig_block *block, unsigned long chunk,
 			  unsigned long last)
@@ -355,7 +369,7 @@ static void find_late_dma(struct vmmig_block *block, unsigned long chunk,
 		if (IS_ERR(folio))
 			continue;
 		/* Somebody nobody watched may have mapped it meanwhile. */
-		folio_mark_dirty(folio);
+		keep_content(block, folio);
 		if (folio_maybe_dma_pinned(folio))
 			__set_bit(i, again);
 		folio_put(folio);

@@ -84,7 +84,8 @@ was_paused() {
 	cat /run/fail.out
 	[ "$rc" = 1 ] || { echo "exit code $rc"; return 1; }
 	vm qmp g '{"execute":"query-status"}' | grep -q '"running": false' || { echo "the VM runs"; return 1; }
-	! vm qmp g '{"execute":"query-named-block-nodes"}' | grep -o '"active": false' || return
+	vm qmp g '{"execute":"query-named-block-nodes"}' >/run/nodes
+	grep -q '"active": true' /run/nodes && ! grep -o '"active": false' /run/nodes || return
 	qmp_g '{"execute":"cont"}' && until_ok 15 nothing_left b && healthy a
 }
 
@@ -138,9 +139,9 @@ unplugged_before() {
 
 failures() {
 	local s
-	# Small, as it is copied so often
-	t "failures: guest starts" eval 'APPEND="wl.rate=20 wl.mem=48M" start_guest --machine q35 --smp 2 --mem 160M \
-		--qemu "-m 160M,slots=1,maxmem=1G -chardev null,id=sparec -device virtserialport,chardev=sparec,id=spare -device virtio-rng-pci"' || return
+	# With little to copy, as that is done so often
+	t "failures: guest starts" eval 'APPEND="wl.rate=20 wl.mem=48M" start_guest --machine q35 --smp 2 \
+		--qemu "-m 256M,slots=1,maxmem=1G -chardev null,id=sparec -device virtserialport,chardev=sparec,id=spare -device virtio-rng-pci"' || return
 	refusals
 	for s in $STEPS; do t "fails after '$s'" fails_at --fail-at "$s"; done
 	for s in destination load ready; do t "destination fails after '$s'" fails_at --dest-fail-at "$s"; done

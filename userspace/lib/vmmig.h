@@ -23,7 +23,12 @@ struct vmmig_error {
 	char text[512];
 };
 
-/* Writes the sentence and returns code; err may be NULL. */
+/*
+ * Makes somebody else's text harmless for a terminal, by taking out its control
+ * characters; returns @text.
+ */
+char *vmmig_tame(char *text);
+/* Writes the sentence, tamed, and returns code; err may be NULL. */
 __attribute__((format(printf, 3, 4)))
 int vmmig_fail(struct vmmig_error *err, int code, const char *fmt, ...);
 

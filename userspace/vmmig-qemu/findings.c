@@ -34,7 +34,7 @@ void findings_add(struct findings *f, enum finding_level level,
 	f->v = v;
 	f->v[f->n].level = level;
 	f->v[f->n].where = xstrdup(where);
-	f->v[f->n].text = text;
+	f->v[f->n].text = vmmig_tame(text);
 	f->n++;
 }
 
@@ -88,7 +88,6 @@ void findings_from_json(struct findings *f, struct json_object *list,
 			if (level && !strcmp(level, level_names[k]))
 				break;
 		findings_add(f, k, where, "%.500s", text ? text : "?");
-		str_tame(f->v[f->n - 1].text);
 	}
 }
 

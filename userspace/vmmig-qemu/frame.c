@@ -5,7 +5,6 @@
 
 #include "frame.h"
 #include "json.h"
-#include "util.h"
 
 static struct json_object *frame_line(const char *line, size_t len)
 {
@@ -49,11 +48,9 @@ long frame_parse(const char *data, size_t len, struct frame *f,
 	f->type = js_str(f->msg, "type");
 	if (!f->type) {
 		frame_put(f);
-		vmmig_fail(err, 0,
-			   "the peer sent something that is not a message of vmmig-qemu: '%.*s'; is its shell printing text at login?",
-			   (int)(line > 80 ? 80 : line), data);
-		str_tame(err->text);
-		return -EBADMSG;
+		return vmmig_fail(err, -EBADMSG,
+				  "the peer sent something that is not a message of vmmig-qemu: '%.*s'; is its shell printing text at login?",
+				  (int)(line > 80 ? 80 : line), data);
 	}
 	blob = js_get(f->msg, "blob");
 	if (blob) {

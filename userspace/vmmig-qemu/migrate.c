@@ -186,11 +186,16 @@ static int migrate_prepare(struct migration *m, uint16_t *port,
 		return ret;
 	}
 	*port = js_int(m->peer.frame.msg, "port", 0);
-	if (m->o->verbose)
+	if (m->o->verbose) {
+		const char *log = js_str(m->peer.frame.msg, "log");
+		char *text = vmmig_tame(xstrdup(log ? log : "?"));
+
 		progress_step(m, "%s: QEMU is process %lld, prints to %s",
 			      m->o->dest,
 			      (long long)js_int(m->peer.frame.msg, "pid", 0),
-			      js_str(m->peer.frame.msg, "log"));
+			      text);
+		free(text);
+	}
 	peer_next(&m->peer);
 	m->t.prepared = now_ns();
 	ret = step_done(m->o->fail_at, STEP_DESTINATION, err);

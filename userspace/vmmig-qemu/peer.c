@@ -292,7 +292,6 @@ int peer_error(struct peer *p, struct vmmig_error *err)
 	bool refused = js_bool(p->frame.msg, "refused");
 
 	vmmig_fail(err, 0, "%s: %s", p->name, text ? text : "failed");
-	str_tame(err->text);
 	peer_next(p);
 	return refused ? -EPERM : -EREMOTEIO;
 }

@@ -74,9 +74,16 @@ static void rollback_disks(struct migration *m)
 {
 	struct json_object *args;
 	struct vmmig_error err;
+	char *status;
+	bool stays;
 	int ret;
 
 	if (strcmp(m->migration, "completed") || m->qmp.gone)
+		return;
+	status = vm_status(&m->qmp);
+	stays = status && !strcmp(status, "postmigrate");
+	free(status);
+	if (!stays)
 		return;
 	args = json_object_new_object();
 	js_add_bool(args, "active", true);

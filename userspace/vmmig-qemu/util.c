@@ -164,20 +164,6 @@ char *str_replace(const char *text, const char *from, const char *to)
 	return check_alloc(ret ? NULL : out.data);
 }
 
-char *str_tame(char *text)
-{
-	for (unsigned char *c = (unsigned char *)text; *c; c++) {
-		/* U+0080 to U+009F are control characters as well. */
-		bool c1 = *c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0;
-
-		if (c1)
-			*c++ = '?';
-		if (c1 || *c < ' ' || *c == 0x7f)
-			*c = '?';
-	}
-	return text;
-}
-
 int64_t now_ns(void)
 {
 	struct timespec ts;

@@ -52,8 +52,6 @@ bool is_one_of(const char *name, const char * const *list, size_t nr);
 bool ends_with(const char *text, const char *end);
 /* All of @text with every @from replaced by @to; the caller frees it. */
 char *str_replace(const char *text, const char *from, const char *to);
-/* Make text of somebody else's harmless for a terminal; returns @text. */
-char *str_tame(char *text);
 
 int64_t now_ns(void);
 /* Milliseconds from now, as the deadline that the waits take. */

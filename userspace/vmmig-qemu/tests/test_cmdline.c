@@ -127,7 +127,7 @@ static void test_tame(void)
 {
 	char text[] = "a\033[2J\n\177\302\233b\303\251";
 
-	ok(!strcmp(str_tame(text), "a?[2J????b\303\251"),
+	ok(!strcmp(vmmig_tame(text), "a?[2J????b\303\251"),
 	   "a peer's text has no control characters, and keeps its letters");
 }
 
