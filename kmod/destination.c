@@ -55,12 +55,29 @@ static struct vmmig_block *block_by_nr(struct vmmig_session *s, u16 nr)
 	return NULL;
 }
 
+/*
+ * The pages become zero. A file that had all of its pages keeps them: its VMM
+ * was told to make sure of the memory.
+ */
 static int punch(struct vmmig_block *block, pgoff_t first, u64 nr)
 {
-	return vfs_fallocate(block->file,
-			     FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			     (loff_t)first << PAGE_SHIFT,
-			     (loff_t)nr << PAGE_SHIFT);
+	loff_t offset = (loff_t)first << PAGE_SHIFT;
+	loff_t len = (loff_t)nr << PAGE_SHIFT;
+	int err;
+
+	err = vfs_fallocate(block->file,
+			    FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			    offset, len);
+	if (!err && block->allocated)
+		err = vfs_fallocate(block->file, FALLOC_FL_KEEP_SIZE, offset,
+				    len);
+	return err;
+}
+
+static bool is_allocated(const struct vmmig_block *block)
+{
+	return file_inode(block->file)->i_blocks >=
+	       (blkcnt_t)block->nr_pages * (PAGE_SIZE / SECTOR_SIZE);
 }
 
 /*
@@ -283,9 +300,29 @@ static int receive_stream(struct vmmig_stream *stream)
 	return err;
 }
 
+/* Drop what the files held before. */
+static int empty_blocks(struct vmmig_session *s)
+{
+	struct mem_cgroup *old = set_active_memcg(s->memcg);
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < s->nr_blocks && !err; i++) {
+		struct vmmig_block *block = &s->blocks[i];
+
+		block->allocated = is_allocated(block);
+		err = punch(block, 0, block->nr_pages);
+		if (err)
+			vmmig_session_fail(s, err,
+					   "emptying RAM block %.100s failed (error %d)",
+					   block->id, err);
+	}
+	set_active_memcg(old);
+	return err;
+}
+
 static int receive(struct vmmig_session *s)
 {
-	unsigned int i;
 	int err;
 
 	err = vmmig_hello_exchange(s);
@@ -296,15 +333,10 @@ static int receive(struct vmmig_session *s)
 	}
 
 	vmmig_session_set_state(s, VMMIG_STATE_RECEIVING);
-	for (i = 0; i < s->nr_blocks; i++) {
-		err = punch(&s->blocks[i], 0, s->blocks[i].nr_pages);
-		if (err) {
-			vmmig_session_fail(s, err,
-					   "emptying RAM block %.100s failed (error %d)",
-					   s->blocks[i].id, err);
-			vmmig_stream_send_error(&s->streams[0]);
-			return err;
-		}
+	err = empty_blocks(s);
+	if (err) {
+		vmmig_stream_send_error(&s->streams[0]);
+		return err;
 	}
 
 	vmmig_session_run_streams(s, receive_stream);

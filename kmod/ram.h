@@ -30,6 +30,7 @@ struct netlink_ext_ack;
  * @file: the backing file, opened by us: own file position and mode
  * @mapping: the file's page cache
  * @writable: destination; counted as a writable mapping of the file
+ * @allocated: destination; the file had all of its pages before the session
  * @nr_pages: size when the session was made
  * @nr_chunks: size in chunks, the last one may be short
  * @written: source; pages reported as written since the chunk's last visit,
@@ -52,6 +53,7 @@ struct vmmig_block {
 	struct file *file;
 	struct address_space *mapping;
 	bool writable;
+	bool allocated;
 	pgoff_t nr_pages;
 	unsigned long nr_chunks;
 	unsigned long *written;

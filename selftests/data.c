@@ -88,6 +88,25 @@ TEST_F(data, sparse_stays_sparse)
 	EXPECT_EQ(used, ram_used(dst));
 }
 
+/* As by prealloc=on: the room was promised, and stays */
+TEST_F(data, allocated_stays_allocated)
+{
+	struct move *m = &self->m;
+	char *p;
+
+	move_block(m, "ram", 4 * MIB);
+	ram_fill(m->block[0].src, MIB, MIB, 9);
+	p = ram_map(m->block[0].src, 4 * MIB);
+	ASSERT_EQ(0, fallocate(m->block[0].dst, 0, 0, 4 * MIB));
+	ASSERT_EQ(0, move_begin(m)) TH_LOG("%s", m->err.text);
+	ASSERT_EQ(VMMIG_STATE_ITERATING, move_wait(m, m->src, IN(ITERATING)));
+	memset(p + MIB, 0, PAGE);	/* zero on the way */
+	ASSERT_EQ(0, move_end(m)) TH_LOG("%s", m->err.text);
+	EXPECT_EQ(4 * MIB / PAGE, ram_used(m->block[0].dst));
+	EXPECT_EQ(0, move_differs(m));
+	munmap(p, 4 * MIB);
+}
+
 TEST_F(data, zero_pages_become_holes)
 {
 	struct vmmig_session s;
@@ -100,7 +119,7 @@ TEST_F(data, zero_pages_become_holes)
 	/* Allocated, but never written: has no content */
 	move_block(&self->m, "more", 4 * MIB);
 	ASSERT_EQ(0, fallocate(self->m.block[1].src, 0, 0, 4 * MIB));
-	ram_fill(self->m.block[0].dst, 0, 8 * MIB, 1);
+	ram_fill(self->m.block[0].dst, 0, 7 * MIB, 1);
 	MOVES(&self->m);
 	EXPECT_EQ(1, ram_used(self->m.block[0].dst));
 	EXPECT_EQ(0, ram_used(self->m.block[1].dst));
