@@ -22,12 +22,14 @@
  * @block: the block
  * @chunk: first chunk
  * @nr_chunks: how many
+ * @protect: make entries read-only too
  */
 struct scanner {
 	struct work_struct work;
 	struct vmmig_block *block;
 	unsigned long chunk;
 	unsigned long nr_chunks;
+	bool protect;
 };
 
 static void scanner_work(struct work_struct *work)
@@ -35,10 +37,10 @@ static void scanner_work(struct work_struct *work)
 	struct scanner *scanner = container_of(work, struct scanner, work);
 
 	vmmig_tracker_final_scan(scanner->block, scanner->chunk,
-				 scanner->nr_chunks);
+				 scanner->nr_chunks, scanner->protect);
 }
 
-static void scan_block(struct vmmig_block *block)
+static void scan_block(struct vmmig_block *block, bool protect)
 {
 	struct scanner scanners[MAX_SCANNERS];
 	unsigned long chunk = 0, share;
@@ -51,6 +53,7 @@ static void scan_block(struct vmmig_block *block)
 
 		scanner->block = block;
 		scanner->chunk = chunk;
+		scanner->protect = protect;
 		scanner->nr_chunks = min(share, block->nr_chunks - chunk);
 		chunk += scanner->nr_chunks;
 		INIT_WORK_ONSTACK(&scanner->work, scanner_work);
@@ -109,6 +112,8 @@ static enum vmmig_scan check_block(struct vmmig_session *s,
  */
 int vmmig_final_scan(struct vmmig_session *s)
 {
+	/* Another scan will follow, and nobody else tells what KVM writes */
+	bool protect = s->tracking == VMMIG_TRACKING_SCAN && READ_ONCE(s->hold);
 	unsigned int i;
 
 	for (i = 0; i < s->nr_blocks; i++) {
@@ -118,7 +123,7 @@ int vmmig_final_scan(struct vmmig_session *s)
 		before = check_block(s, block);
 		if (before == VMMIG_SCAN_BLOCKED)
 			return -EBUSY;
-		scan_block(block);
+		scan_block(block, protect);
 		after = check_block(s, block);
 		if (after == VMMIG_SCAN_BLOCKED)
 			return -EBUSY;

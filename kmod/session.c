@@ -809,7 +809,7 @@ int vmmig_session_finalize(struct vmmig_session *s, bool hold,
 			err = -EALREADY;
 			break;
 		}
-		s->hold = hold;
+		WRITE_ONCE(s->hold, hold);
 		WRITE_ONCE(s->finalize, true);
 		break;
 	case VMMIG_STATE_CONNECTING:

@@ -140,6 +140,10 @@ static bool folio_has_surplus(struct folio *folio, int ours)
 
 	mapped = folio_mapcount(folio);
 	smp_rmb();	/* map count before references */
+	/* A fault on a large folio counts many mappings before it refers to them. */
+	if (folio_test_large(folio) && folio_test_locked(folio))
+		return true;
+	smp_rmb();	/* the lock before references */
 	refs = folio_ref_count(folio);
 	smp_rmb();	/* references before map count */
 	if (folio_mapcount(folio) != mapped)
@@ -315,38 +319,64 @@ static void keep_reported(struct vmmig_block *block, unsigned long chunk,
 	}
 }
 
+/* Pages whose entries were cleaned just now, if no fault has marked them. */
+static void keep_found(struct vmmig_block *block, unsigned long chunk,
+		       unsigned long last)
+{
+	pgoff_t end = min(vmmig_chunk_first(last), block->nr_pages);
+	unsigned long page = vmmig_chunk_first(chunk);
+
+	for_each_set_bit_from(page, block->again, end) {
+		struct folio *folio = filemap_get_folio(block->mapping, page);
+
+		if (IS_ERR(folio))
+			continue;
+		keep_content(block, folio);
+		folio_put(folio);
+	}
+}
+
 /**
  * vmmig_tracker_final_scan - find what was written, with no writer left
  * @block: the block
  * @chunk: first chunk
  * @nr_chunks: number of chunks
+ * @protect: arm as well
  *
  * The vCPUs are stopped and the devices drained, so there is nothing to arm
- * and cleaning is enough; ranges that do not overlap may be scanned at the
- * same time. What is found joins the pages that had a surplus reference: all
- * of them are to be sent. The caller looks who maps the block before and
- * after, see vmmig_block_scannable().
+ * and cleaning is enough, if another scan follows also: what a CPU writes then
+ * makes entries dirty, and KVM reports what it writes by itself. It does not
+ * without a ring: saving the state of a vCPU may end its nested guest, and
+ * that is written through an entry that is not made dirty (kvm_vcpu_map()).
+ *
+ * Ranges that do not overlap may be scanned at the same time. What is found
+ * joins the pages that had a surplus reference: all of them are to be sent. The
+ * caller looks who maps the block before and after, see
+ * vmmig_block_scannable().
  *
  * Context: Process context. Takes i_mmap_rwsem and page table locks, calls
  *	MMU notifiers.
  */
 void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
-			      unsigned long nr_chunks)
+			      unsigned long nr_chunks, bool protect)
 {
 	unsigned long last = chunk + nr_chunks, slice;
 
 	for (; chunk < last; chunk += slice) {
 		pgoff_t first = vmmig_chunk_first(chunk), start = 0, end = 0;
+		pgoff_t nr;
 
 		slice = min(last - chunk, SLICE_CHUNKS);
+		nr = min(slice * VMMIG_CHUNK_PAGES, block->nr_pages - first);
 		keep_reported(block, chunk, chunk + slice);
-		clean_record_shared_mapping_range(block->mapping, first,
-						  min(slice * VMMIG_CHUNK_PAGES,
-						      block->nr_pages - first),
+		clean_record_shared_mapping_range(block->mapping, first, nr,
 						  first,
 						  vmmig_chunk_bits(block->again,
 								   chunk),
 						  &start, &end);
+		if (protect)
+			wp_shared_mapping_range(block->mapping, first, nr);
+		keep_found(block, chunk, chunk + slice);
 		cond_resched();
 	}
 }
@@ -368,8 +398,6 @@ static void find_late_dma(struct vmmig_block *block, unsigned long chunk,
 
 		if (IS_ERR(folio))
 			continue;
-		/* Somebody nobody watched may have mapped it meanwhile. */
-		keep_content(block, folio);
 		if (folio_maybe_dma_pinned(folio))
 			__set_bit(i, again);
 		folio_put(folio);

@@ -8,10 +8,13 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -154,6 +157,66 @@ static void read_first(struct __test_metadata *_metadata, FIXTURE_DATA(mm) *self
 
 TEST_F(mm, what_was_read_first_stays) { read_first(_metadata, self, true); }
 TEST_F(mm, what_was_read_first_stays_at_the_end) { read_first(_metadata, self, false); }
+
+/* userfaultfd makes entries without a fault; the copies are nowhere else */
+TEST_F(mm, what_userfaultfd_copied_stays)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffdio_copy copy = { 0 };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC), lost = 0;
+	char *from;
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
+		SKIP(return, "no userfaultfd");
+	ASSERT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text);
+	munmap(self->ram, RAM);
+	move_free(&self->m);
+	ASSERT_EQ(0, move_init(&self->m));
+	move_block(&self->m, "ram", RAM);
+	self->ram = ram_map(self->m.block[0].src, RAM);
+	from = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, from);
+	memset(from, 5, RAM);
+	reg.range.start = (uintptr_t)self->ram;
+	reg.range.len = RAM;
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_REGISTER, &reg));
+	self->m.rate = MIB;
+	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
+	ASSERT_EQ(VMMIG_STATE_ITERATING, move_wait(&self->m, self->m.src, IN(ITERATING)));
+
+	let_pass(self, 1);
+	copy.dst = reg.range.start;
+	copy.src = (uintptr_t)from;
+	copy.len = RAM;
+	ASSERT_EQ(0, ioctl(fd, UFFDIO_COPY, &copy));
+	ASSERT_EQ(0, vmmig_nl_finalize(self->m.nl, self->m.src, false, &self->m.err));
+	EXPECT_EQ(VMMIG_STATE_STOPPED, move_wait(&self->m, self->m.src, IN(STOPPED)));
+	nap(200);
+	EXPECT_EQ(0, vmmig_nl_cancel(self->m.nl, self->m.src, &self->m.err));
+	EXPECT_EQ(VMMIG_STATE_CANCELLED, move_wait(&self->m, self->m.src, IN_END));
+	close(fd);
+	if (madvise(self->ram, RAM, MADV_PAGEOUT))
+		TH_LOG("madvise failed");
+	for (size_t i = 0; i < RAM; i += PAGE)
+		lost += self->ram[i] != 5;
+	EXPECT_EQ(0, lost);
+	munmap(from, RAM);
+}
+
+/* Like KVM, when it ends a nested guest to save a vCPU's state */
+TEST_F(mm, written_between_the_last_two_scans)
+{
+	char value[] = "late";
+	struct iovec remote = { self->ram + 5 * PAGE, sizeof(value) };
+	struct iovec local = { value, sizeof(value) };
+
+	self->ram[5 * PAGE] ^= 1;
+	ASSERT_EQ(0, vmmig_nl_finalize(self->m.nl, self->m.src, true, &self->m.err));
+	ASSERT_EQ(VMMIG_STATE_SYNCED, move_wait(&self->m, self->m.src, IN(SYNCED)));
+	ASSERT_EQ(sizeof(value), process_vm_writev(getpid(), &local, 1, &remote, 1, 0));
+	EQUAL_AT_THE_END();
+}
 
 struct reclaim {
 	char *ram;

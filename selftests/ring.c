@@ -193,8 +193,8 @@ static void dies(struct __test_metadata *_metadata, FIXTURE_DATA(ring) *self,
 	EXPECT_TRUE(!!strstr(m->err.text, "process has exited")) TH_LOG("%s", m->err.text);
 	EXPECT_LT(now_ms() - killed, 5000);
 	if (m->rate) {
-		/* The reason is behind all the pages, and so is the end */
-		EXPECT_EQ(0, vmmig_nl_cancel(m->nl, m->dst, &m->err));
+		/* The reason is behind all the pages, and so may be the end */
+		vmmig_nl_cancel(m->nl, m->dst, &m->err);
 		EXPECT_LE(0, move_wait(m, m->dst, IN_END));
 		return;
 	}
