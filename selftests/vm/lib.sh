@@ -124,6 +124,7 @@ post_mortem() {
 		vm qmp g "{\"execute\":\"query-status\"}"
 		for i in 1 2 3; do hmp "info registers -a" | grep -E "^(CPU|RAX|RBX|RIP|RSI|R8|R12|CR0)"; sleep 0.5; done
 		for i in 0 1 2 3; do hmp "info lapic $i"; done
+		hmp "info virtio-queue-status /machine/peripheral/vda/virtio-backend 0"; hmp "info blockstats"; ss -tnp | grep qemu
 		grep . /sys/kernel/debug/kvm/*/vcpu*/{exits,halt_wakeup,irq_injections,pf_taken}; cat /proc/interrupts
 		for t in /proc/$(pgrep -f "qemu-system.*-name g" | head -n 1)/task/*; do echo "$(cat $t/comm) $(cut -d" " -f3,14,15 $t/stat)"; cat $t/stack; done' >"/vmmig-out/$name" 2>&1
 	! mixed_up "$1" || echo "a vCPU has the registers of the host's kernel: the emulator's fault"
@@ -154,6 +155,7 @@ healthy() {
 	[ -n "$bad" ] || return 0
 	echo "guest on host$where:${bad%,}"
 	echo "$after"
+	post_mortem "$where"
 	return 1
 }
 
