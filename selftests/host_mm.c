@@ -117,6 +117,17 @@ TEST_F(mm, swaps)
 	ASSERT_EQ(0, swap_end(self));
 }
 
+/* The fixture's move is ended; RAM is all holes, and the next move not begun */
+static void with_empty_ram(struct __test_metadata *_metadata, FIXTURE_DATA(mm) *self)
+{
+	ASSERT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text);
+	munmap(self->ram, RAM);
+	move_free(&self->m);
+	ASSERT_EQ(0, move_init(&self->m));
+	move_block(&self->m, "ram", RAM);
+	self->ram = ram_map(self->m.block[0].src, RAM);
+}
+
 /*
  * A page of tmpfs that was read before it was written is not dirty, only the
  * entry that it was written through, and that is cleaned by the first visit.
@@ -125,12 +136,7 @@ static void read_first(struct __test_metadata *_metadata, FIXTURE_DATA(mm) *self
 {
 	int lost = 0;
 
-	ASSERT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text);
-	munmap(self->ram, RAM);
-	move_free(&self->m);
-	ASSERT_EQ(0, move_init(&self->m));
-	move_block(&self->m, "ram", RAM);
-	self->ram = ram_map(self->m.block[0].src, RAM);
+	with_empty_ram(_metadata, self);
 	for (size_t i = 0; i < RAM; i += PAGE)
 		*(volatile char *)(self->ram + i);
 	for (size_t i = 0; i < RAM; i += PAGE)
@@ -169,12 +175,7 @@ TEST_F(mm, what_userfaultfd_copied_stays)
 
 	if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
 		SKIP(return, "no userfaultfd");
-	ASSERT_EQ(0, move_end(&self->m)) TH_LOG("%s", self->m.err.text);
-	munmap(self->ram, RAM);
-	move_free(&self->m);
-	ASSERT_EQ(0, move_init(&self->m));
-	move_block(&self->m, "ram", RAM);
-	self->ram = ram_map(self->m.block[0].src, RAM);
+	with_empty_ram(_metadata, self);
 	from = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, from);
 	memset(from, 5, RAM);
