@@ -15,6 +15,8 @@
 
 /* How long a failed session listens on, so that its last words arrive. */
 #define DRAIN_MS	1000
+/* What is emptied between two looks whether it is still wanted. */
+#define EMPTY_PAGES	(SZ_1G >> PAGE_SHIFT)
 
 /**
  * vmmig_destination_check - all that a destination can refuse before it runs
@@ -300,23 +302,50 @@ static int receive_stream(struct vmmig_stream *stream)
 	return err;
 }
 
-/* Drop what the files held before. */
-static int empty_blocks(struct vmmig_session *s)
+static int empty_block(struct vmmig_session *s, struct vmmig_block *block)
+{
+	pgoff_t first;
+	int err = 0;
+
+	block->allocated = is_allocated(block);
+	for (first = 0; first < block->nr_pages && !err; first += EMPTY_PAGES) {
+		err = punch(block, first,
+			    min_t(u64, EMPTY_PAGES, block->nr_pages - first));
+		if (err) {
+			vmmig_session_fail(s, err,
+					   "emptying RAM block %.100s failed (error %d)",
+					   block->id, err);
+		} else if (READ_ONCE(s->cancel)) {
+			err = -ECANCELED;
+			vmmig_session_fail(s, err, "cancelled by request");
+		} else {
+			err = vmmig_session_check_vm(s);
+		}
+		cond_resched();
+	}
+	return err;
+}
+
+/**
+ * vmmig_destination_empty - drop what the RAM files held before
+ * @s: the session, whose hellos are all understood
+ *
+ * It comes before the last answer, as it can take a minute where the memory is
+ * allocated in full: a source that sends already would have its window closed,
+ * and gives up a peer that keeps it so for TCP_USER_TIMEOUT (RFC 9293, 3.8.3),
+ * probes answered or not.
+ *
+ * Context: Process context, sleeps. The session's own work.
+ * Return: 0 or a negative errno, of which the session knows the reason.
+ */
+int vmmig_destination_empty(struct vmmig_session *s)
 {
 	struct mem_cgroup *old = set_active_memcg(s->memcg);
 	unsigned int i;
 	int err = 0;
 
-	for (i = 0; i < s->nr_blocks && !err; i++) {
-		struct vmmig_block *block = &s->blocks[i];
-
-		block->allocated = is_allocated(block);
-		err = punch(block, 0, block->nr_pages);
-		if (err)
-			vmmig_session_fail(s, err,
-					   "emptying RAM block %.100s failed (error %d)",
-					   block->id, err);
-	}
+	for (i = 0; i < s->nr_blocks && !err; i++)
+		err = empty_block(s, &s->blocks[i]);
 	set_active_memcg(old);
 	return err;
 }
@@ -333,12 +362,6 @@ static int receive(struct vmmig_session *s)
 	}
 
 	vmmig_session_set_state(s, VMMIG_STATE_RECEIVING);
-	err = empty_blocks(s);
-	if (err) {
-		vmmig_stream_send_error(&s->streams[0]);
-		return err;
-	}
-
 	vmmig_session_run_streams(s, receive_stream);
 	return READ_ONCE(s->error);
 }

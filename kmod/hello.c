@@ -226,6 +226,20 @@ void vmmig_stream_send_error(struct vmmig_stream *stream)
 	vmmig_sock_send_msg(stream->sock, &msg, text, false);
 }
 
+/* The source begins to send when the last stream has its answer. */
+static int answer_hello(struct vmmig_stream *stream)
+{
+	struct vmmig_session *s = stream->session;
+	int err;
+
+	if (stream->nr == s->nr_streams - 1) {
+		err = vmmig_destination_empty(s);
+		if (err)
+			return err;
+	}
+	return send_hello(stream);
+}
+
 static int hello_one(struct vmmig_stream *stream)
 {
 	struct vmmig_session *s = stream->session;
@@ -263,7 +277,7 @@ static int hello_one(struct vmmig_stream *stream)
 	}
 
 	if (s->role == VMMIG_ROLE_DESTINATION)
-		err = send_hello(stream);
+		err = answer_hello(stream);
 	if (err)
 		vmmig_stream_lost(stream, err, "sending");
 	return err;
@@ -273,7 +287,8 @@ static int hello_one(struct vmmig_stream *stream)
  * vmmig_hello_exchange - agree with the peer on all streams
  * @s: the session
  *
- * The source speaks first, on every stream. A side that refuses says why.
+ * The source speaks first, on every stream. A side that refuses says why. The
+ * destination's RAM is empty at the end.
  *
  * Context: Process context, sleeps. The session's own work.
  * Return: 0 or a negative errno, of which the session knows the reason.

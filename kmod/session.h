@@ -270,6 +270,7 @@ void vmmig_source_run(struct vmmig_session *s);
 int vmmig_destination_check(struct vmmig_session *s,
 			    struct netlink_ext_ack *extack);
 void vmmig_destination_run(struct vmmig_session *s);
+int vmmig_destination_empty(struct vmmig_session *s);
 void vmmig_destination_say_cancelled(struct vmmig_session *s);
 
 /* hello.c */

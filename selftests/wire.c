@@ -196,6 +196,28 @@ TEST_F(wire, newer_peer_that_speaks_our_version_too)
 	EXPECT_EQ(0, move_over(&self->m));
 }
 
+/* A source that sent meanwhile would find its window closed. */
+TEST_F(wire, empties_before_it_answers)
+{
+	const unsigned int pages = 16384;
+	struct vmmig_msg msg = { .type = VMMIG_MSG_HELLO, .len =
+		sizeof(struct vmmig_hello_wire) + 2 * sizeof(struct vmmig_block_wire) };
+	struct hello_wire h;
+
+	peer_hello(&h, PAGES);
+	vmmig_proto_encode(&h.head, &msg);
+	h.hello.nr_blocks = 2;
+	vmmig_proto_encode_block(&h.block[1], "more", pages);
+	move_block(&self->m, "more", (size_t)pages * PAGE);
+	ASSERT_EQ(0, begin(self));
+	ram_fill(self->m.block[1].dst, 0, (size_t)(pages - 1) * PAGE, 98);
+	ASSERT_EQ(0, peer_write(self->fd, &h, sizeof(h)));
+	ASSERT_EQ(0, peer_recv(self->fd, &msg, self->reason, sizeof(self->reason)));
+	EXPECT_EQ(VMMIG_MSG_HELLO, msg.type);
+	EXPECT_EQ(0, ram_used(self->m.block[0].dst));
+	EXPECT_EQ(0, ram_used(self->m.block[1].dst));
+}
+
 struct message {
 	const char *what;
 	uint16_t type, block;
