@@ -116,7 +116,7 @@ mixed_up() {
 # What there is to know when a guest or its QEMU does not answer any more; all
 # of it in a file, as it is long: post_mortem HOST [NAME]
 post_mortem() {
-	local name=post-mortem.${2:-$1}
+	local name=post-mortem.${2:-$1.${NR:-0}}
 	# shellcheck disable=SC2016
 	on "$1" bash -c 'hmp() { vm qmp g "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"$1\"}}" | sed "s/\\\\r\\\\n/\n/g"; }
 		echo "host: $(hostname)"; pgrep -af "qemu-system|vmmig" | cut -c1-100; ls -l /dev/shm
