@@ -15,12 +15,14 @@ refused() {
 }
 
 # refused_vm WORDS OPTION-of-QEMU...: a VM without a guest in it
+# BEFORE: a QMP command for it
 refused_vm() {
 	local words=$1 rc=0 out pid
 	shift
 	rm -f /run/x.*
 	qemu-system-x86_64 -S -name x -nodefaults -display none -daemonize -pidfile /run/x.pid \
 		-qmp unix:/run/x.qmp,server=on,wait=off "$@" || return
+	[ -z "${BEFORE-}" ] || /vmmig-guest/ask -q /run/x.qmp 30 "$BEFORE"
 	out=$(timeout 60 vmmig-qemu check --qmp /run/x.qmp 2>&1) || rc=$?
 	pid=$(cat /run/x.pid)
 	kill "$pid"
@@ -44,7 +46,11 @@ refusals_of_vms() {
 	# shellcheck disable=SC2086
 	t "a disk on a local file system" refused_vm "disk /run/local.img is on a local file system" $M,memory-backend=m \
 		-object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=on -drive file=/run/local.img,format=raw,if=none
-	rm -f /dev/shm/x /root/x /run/local.img
+	# shellcheck disable=SC2086
+	BEFORE='{"execute":"blockdev-snapshot-sync","arguments":{"device":"d","snapshot-file":"/run/over.img"}}' \
+		t "a disk that has got another image" refused_vm "disk /run/over.img is in use but not on" $M,memory-backend=m \
+		-object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=on -drive file=/run/local.img,format=raw,if=none,id=d
+	rm -f /dev/shm/x /root/x /run/local.img /run/over.img
 	if echo 40 >/proc/sys/vm/nr_hugepages && [ "$(cat /proc/sys/vm/nr_hugepages)" = 40 ]; then
 		mkdir -p /run/huge
 		mount -t hugetlbfs huge /run/huge

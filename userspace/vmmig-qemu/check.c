@@ -323,6 +323,6 @@ void check_vm(struct vm *vm, const struct strv *args, struct findings *f)
 	check_capability(vm, f);
 	check_devices(vm, args, f);
 	check_hotplug(vm, args, f);
-	check_disks(vm, f);
+	check_disks(vm, args, f);
 	check_ram(vm, args, f);
 }

@@ -10,7 +10,10 @@
 void check_host(struct findings *f, const char *where);
 /* The VM: state, RAM, devices. @args: the destination's command line. */
 void check_vm(struct vm *vm, const struct strv *args, struct findings *f);
-/* Part of that: warns of disks that only this host can see. */
-void check_disks(struct vm *vm, struct findings *f);
+/* Part of that: disks that only this host can see, or the destination cannot. */
+void check_disks(struct vm *vm, const struct strv *args, struct findings *f);
+/* Did a disk's image change since all was found right? */
+int check_disks_again(struct vm *vm, const struct strv *args,
+		      struct vmmig_error *err);
 
 #endif /* CHECK_H */

@@ -7,7 +7,9 @@
 #include "findings.h"
 #include "json.h"
 
+/* What was refused matters more than what is well. */
 #define FINDINGS_MAX	100
+#define REFUSALS_MAX	1000
 
 static const char * const level_names[] = {
 	[FINDING_OK] = "ok",
@@ -22,7 +24,7 @@ void findings_add(struct findings *f, enum finding_level level,
 	va_list ap;
 	void *v;
 
-	if (f->n == FINDINGS_MAX)
+	if (f->n >= (level == FINDING_REFUSED ? REFUSALS_MAX : FINDINGS_MAX))
 		return;
 	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) < 0)

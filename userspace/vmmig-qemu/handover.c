@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "hotplug.h"
 #include "migration.h"
 
@@ -48,6 +49,8 @@ static int handover_status(struct migration *m, struct vmmig_error *err)
 	else
 		m->vm.running = true;
 	free(status);
+	if (!ret)
+		ret = check_disks_again(&m->vm, &m->plan.argv, err);
 	return ret ? ret : hotplug_check(&m->qmp, &m->plan.argv, err);
 }
 

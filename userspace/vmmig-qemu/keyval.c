@@ -125,6 +125,71 @@ char *keyval_set(const char *text, const char *key, const char *value)
 	return out;
 }
 
+/* "file:/disk" names /disk. */
+static bool is_named(const char *have, const char *value)
+{
+	size_t a = strlen(have), b = strlen(value);
+
+	if (a < b || strcmp(have + a - b, value))
+		return false;
+	return a == b || have[a - b - 1] == ':';
+}
+
+static bool json_names(struct json_object *o, const char *value)
+{
+	if (json_object_is_type(o, json_type_string))
+		return is_named(json_object_get_string(o), value);
+	if (json_object_is_type(o, json_type_array)) {
+		size_t n = json_object_array_length(o);
+
+		for (size_t i = 0; i < n; i++)
+			if (json_names(json_object_array_get_idx(o, i), value))
+				return true;
+	}
+	if (json_object_is_type(o, json_type_object)) {
+		json_object_object_foreach(o, key, member) {
+			(void)key;
+			if (json_names(member, value))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool json_text_names(const char *text, const char *value)
+{
+	struct json_object *o = json_tokener_parse(text);
+	bool found = json_names(o, value);
+
+	json_object_put(o);
+	return found;
+}
+
+bool keyval_names(const char *text, const char *value)
+{
+	struct strv parts = { 0 };
+	bool found = false;
+
+	if (is_json(text))
+		return json_text_names(text, value);
+	/* -hda FILE: all of it, commas too */
+	if (is_named(text, value))
+		return true;
+	keyval_split(text, &parts);
+	for (size_t i = 0; i < parts.n && !found; i++) {
+		const char *equal = strchr(parts.v[i], '=');
+		char *have = str_replace(equal ? equal + 1 : parts.v[i],
+					 ",,", ",");
+
+		found = is_named(have, value) ||
+			(starts_with(have, "json:") &&
+			 json_text_names(have + 5, value));
+		free(have);
+	}
+	strv_free(&parts);
+	return found;
+}
+
 static bool json_carries_fd(struct json_object *o)
 {
 	if (json_object_is_type(o, json_type_array)) {

@@ -382,20 +382,33 @@ static void explain_unknown(struct migration *m, bool from_peer)
 		o->dest, o->dest, o->qmp, o->qmp);
 }
 
+static void tell_said(struct migration *m)
+{
+	for (size_t i = 0; i < m->said.n; i++)
+		fprintf(stderr, "vmmig-qemu: %s\n", m->said.v[i]);
+	strv_free(&m->said);
+}
+
 static int migrate_code(struct migration *m, int ret, struct vmmig_error *err)
 {
+	bool as_before;
+
 	if (!ret)
 		return EXIT_MOVED;
+	as_before = !m->committed && rollback_source(m);
 	progress_end(m);
 	if (m->refused)
 		fprintf(stderr, "vmmig-qemu: %s\n", err->text);
 	else
 		fprintf(stderr, "vmmig-qemu: %s: %s\n", m->step, err->text);
+	tell_said(m);
 	if (m->committed) {
 		explain_unknown(m, ret == -EREMOTEIO || ret == -EPERM);
 		return EXIT_UNKNOWN;
 	}
-	if (!rollback_run(m) && m->qmp.gone && m->t.checked) {
+	rollback_destination(m);
+	tell_said(m);
+	if (!as_before && m->qmp.gone && m->t.checked) {
 		fprintf(stderr, "vmmig-qemu: the source's QEMU does not answer any more; look at process %d\n",
 			m->vm.pid);
 		return EXIT_STUCK;

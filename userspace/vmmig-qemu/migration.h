@@ -58,6 +58,8 @@ struct timing {
  * @committed: 'commit' may have been received: never resume
  * @refused: a check said no
  * @removed: the destination has said that it removed its part
+ * @said: what rolling back had to tell: printed after it, as a terminal that
+ *	was stopped would keep the VM stopped too
  * @wait_us, load_us, cont_us, dest_cpu_us: measured by the destination
  */
 struct migration {
@@ -87,6 +89,7 @@ struct migration {
 	bool refused;
 	bool removed;
 	bool warned;
+	struct strv said;
 	uint64_t state_bytes;
 	int64_t wait_us;
 	int64_t load_us;
@@ -107,7 +110,8 @@ bool session_is_broken(const struct migration *m);
 int handover_run(struct migration *m, struct vmmig_error *err);
 
 /* rollback.c: after a failure before the commit; true if the VM is as before */
-bool rollback_run(struct migration *m);
+bool rollback_source(struct migration *m);
+void rollback_destination(struct migration *m);
 /* Wait until the destination says that its VM is no more, or is gone. */
 bool rollback_removed(struct migration *m, struct vmmig_error *err);
 

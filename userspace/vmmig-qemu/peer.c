@@ -117,8 +117,9 @@ int peer_attach(struct peer *p, struct loop *l, int in_fd, int out_fd,
 }
 
 /*
- * Ctrl-C goes to the whole foreground process group. The remote shell must
- * outlive it, as roll back and commit still need the channel; staying in the
+ * Ctrl-C goes to the whole foreground process group, the end of a terminal or
+ * of a service to all its processes. The remote shell must outlive that, as
+ * roll back and commit still need the channel, and ends with us; staying in the
  * group keeps its questions for a password working.
  */
 static void peer_exec(const struct strv *command, int in, int out)
@@ -127,6 +128,8 @@ static void peer_exec(const struct strv *command, int in, int out)
 
 	signal(SIGINT, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

@@ -11,6 +11,8 @@
 
 /* The schema, the longest answer, has about a quarter of a megabyte. */
 #define QMP_OBJECT_MAX	(16U << 20)
+/* Backing images are nested in query-block, one in the other. */
+#define JSON_DEPTH	1024
 
 static void qmp_lost(struct qmp *q, const char *why)
 {
@@ -111,7 +113,7 @@ int qmp_attach(struct qmp *q, struct loop *l, int fd, const char *name,
 	q->loop = l;
 	q->fd = fd;
 	snprintf(q->name, sizeof(q->name), "%s", name);
-	q->tok = json_tokener_new();
+	q->tok = json_tokener_new_ex(JSON_DEPTH);
 	if (!q->tok)
 		return vmmig_fail(err, -ENOMEM, "out of memory");
 	fd_set_nonblock(fd);

@@ -14,9 +14,9 @@
 #define CANCEL_MS	10000
 #define REMOVED_MS	15000
 
-static void complain(const struct vmmig_error *err)
+static void complain(struct migration *m, const struct vmmig_error *err)
 {
-	fprintf(stderr, "vmmig-qemu: while rolling back: %s\n", err->text);
+	strv_addf(&m->said, "while rolling back: %s", err->text);
 }
 
 static bool migration_is_over(void *arg)
@@ -46,7 +46,7 @@ static void rollback_migration(struct migration *m)
 	if (qmp_call(&m->qmp, "migrate_cancel", NULL, NULL, &err) ||
 	    loop_wait(&m->loop, migration_is_over, m, deadline_in(CANCEL_MS),
 		      "QEMU to cancel its migration", &err))
-		complain(&err);
+		complain(m, &err);
 }
 
 /* QEMU says that its migration is over a moment before it leaves the state. */
@@ -80,7 +80,7 @@ static void rollback_disks(struct migration *m)
 
 	if (strcmp(m->migration, "completed") || m->qmp.gone)
 		return;
-	status = vm_status(&m->qmp);
+	status = rollback_status(m);
 	stays = status && !strcmp(status, "postmigrate");
 	free(status);
 	if (!stays)
@@ -89,9 +89,10 @@ static void rollback_disks(struct migration *m)
 	js_add_bool(args, "active", true);
 	ret = qmp_call(&m->qmp, "blockdev-set-active", args, NULL, &err);
 	if (ret)
-		complain(&err);
-	fprintf(stderr, "vmmig-qemu: the VM stays paused, and QEMU calls that 'postmigrate' now%s; 'cont' resumes it\n",
-		ret ? ", its disk images are not locked" : "");
+		complain(m, &err);
+	strv_addf(&m->said,
+		  "the VM stays paused, and QEMU calls that 'postmigrate' now%s; 'cont' resumes it",
+		  ret ? ", its disk images are not locked" : "");
 }
 
 /* After a cancelled migration QEMU has resumed the VM already. */
@@ -110,7 +111,7 @@ static bool rollback_resume(struct migration *m)
 	if (!running) {
 		if (qmp_call_timeout(&m->qmp, "cont", NULL, 30000, NULL,
 				     &err)) {
-			complain(&err);
+			complain(m, &err);
 			free(status);
 			return false;
 		}
@@ -119,8 +120,8 @@ static bool rollback_resume(struct migration *m)
 		running = status && !strcmp(status, "running");
 	}
 	if (!running)
-		fprintf(stderr, "vmmig-qemu: while rolling back: the VM is in state '%s'\n",
-			status ? status : "?");
+		strv_addf(&m->said, "while rolling back: the VM is in state '%s'",
+			  status ? status : "?");
 	free(status);
 	m->stopped = !running;
 	return running;
@@ -146,7 +147,7 @@ bool rollback_removed(struct migration *m, struct vmmig_error *err)
 	return !ret && m->removed;
 }
 
-static void rollback_destination(struct migration *m)
+void rollback_destination(struct migration *m)
 {
 	struct vmmig_error err = { "" };
 
@@ -156,13 +157,14 @@ static void rollback_destination(struct migration *m)
 		peer_send(&m->peer, "abort", NULL, &err);
 	err.text[0] = '\0';
 	if (!rollback_removed(m, &err) && err.text[0])
-		complain(&err);
+		complain(m, &err);
 	else if (!m->removed && m->t.prepared)
-		fprintf(stderr, "vmmig-qemu: while rolling back: %s cannot be reached; its vmmig-qemu removes what it made, unless it was killed\n",
-			m->peer.name);
+		strv_addf(&m->said,
+			  "while rolling back: %s cannot be reached; its vmmig-qemu removes what it made, unless it was killed",
+			  m->peer.name);
 }
 
-bool rollback_run(struct migration *m)
+bool rollback_source(struct migration *m)
 {
 	struct vmmig_error err;
 	bool as_before;
@@ -173,13 +175,12 @@ bool rollback_run(struct migration *m)
 
 		/* It may have ended by itself just now. */
 		if (ret && ret != -EALREADY)
-			complain(&err);
+			complain(m, &err);
 	}
 	rollback_migration(m);
 	devstate_close(&m->state);
 	as_before = rollback_resume(m);
 	if (m->source.vm && !m->qmp.gone && source_restore(&m->source, &err))
-		complain(&err);
-	rollback_destination(m);
+		complain(m, &err);
 	return as_before && !m->qmp.gone;
 }

@@ -109,6 +109,7 @@ static int source_change_caps(struct source *s, struct vmmig_error *err)
 static int source_change_params(struct source *s, struct vmmig_error *err)
 {
 	struct json_object *all = NULL, *want, *old;
+	const char *tls;
 	int ret;
 
 	ret = qmp_call(s->vm->qmp, "query-migrate-parameters", NULL, &all, err);
@@ -123,6 +124,12 @@ static int source_change_params(struct source *s, struct vmmig_error *err)
 			continue;
 		js_add_int(old, params[i].name, value);
 		js_add_int(want, params[i].name, params[i].value);
+	}
+	/* Its socket is ours: the remote shell encrypts. */
+	tls = js_str(all, "tls-creds");
+	if (tls && *tls) {
+		js_add_str(old, "tls-creds", tls);
+		js_add_str(want, "tls-creds", "");
 	}
 	json_object_put(all);
 	s->params = old;
@@ -152,10 +159,17 @@ int source_switch_now(struct source *s, struct vmmig_error *err)
 int source_set_dirty_limit(struct source *s, uint64_t mb,
 			   struct vmmig_error *err)
 {
-	struct json_object *args = json_object_new_object();
+	struct json_object *args;
 	bool before = s->dirty_limit;
 	int ret;
 
+	if (!before && !s->limits) {
+		ret = qmp_call(s->vm->qmp, "query-vcpu-dirty-limit", NULL,
+			       &s->limits, err);
+		if (ret)
+			return ret;
+	}
+	args = json_object_new_object();
 	js_add_int(args, "dirty-rate", mb ? (int64_t)mb : UNLIMITED_MB);
 	s->dirty_limit = true;
 	ret = qmp_call(s->vm->qmp, "set-vcpu-dirty-limit", args, NULL, err);
@@ -173,16 +187,39 @@ static void keep_first(int *first, struct vmmig_error *first_err, int ret,
 	*first_err = *err;
 }
 
+/* Limits that somebody else had given to vCPUs. */
+static int source_limit_again(struct source *s, struct vmmig_error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; !ret &&
+	     json_object_is_type(s->limits, json_type_array) &&
+	     i < json_object_array_length(s->limits); i++) {
+		struct json_object *o = json_object_array_get_idx(s->limits, i);
+		struct json_object *args = json_object_new_object();
+
+		js_add_int(args, "cpu-index", js_int(o, "cpu-index", 0));
+		js_add_int(args, "dirty-rate", js_int(o, "limit-rate", 0));
+		ret = qmp_call(s->vm->qmp, "set-vcpu-dirty-limit", args, NULL,
+			       err);
+	}
+	json_object_put(s->limits);
+	s->limits = NULL;
+	return ret;
+}
+
 int source_restore(struct source *s, struct vmmig_error *err)
 {
 	struct qmp *q = s->vm->qmp;
 	struct vmmig_error e;
 	int ret = 0;
 
-	if (s->dirty_limit)
+	if (s->dirty_limit) {
 		keep_first(&ret, err,
 			   qmp_call(q, "cancel-vcpu-dirty-limit", NULL, NULL,
 				    &e), &e);
+		keep_first(&ret, err, source_limit_again(s, &e), &e);
+	}
 	s->dirty_limit = false;
 	if (s->params)
 		keep_first(&ret, err,
@@ -217,5 +254,6 @@ void source_free(struct source *s)
 {
 	json_object_put(s->caps);
 	json_object_put(s->params);
+	json_object_put(s->limits);
 	memset(s, 0, sizeof(*s));
 }

@@ -10,12 +10,14 @@
  * @caps: capabilities as they were, NULL: not changed
  * @params: parameters as they were, NULL: not changed
  * @dirty_limit: our set-vcpu-dirty-limit is in force
+ * @limits: those of vCPUs before it, NULL: none
  */
 struct source {
 	struct vm *vm;
 	struct json_object *caps;
 	struct json_object *params;
 	bool dirty_limit;
+	struct json_object *limits;
 };
 
 void source_init(struct source *s, struct vm *vm);

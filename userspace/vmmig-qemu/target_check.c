@@ -194,14 +194,14 @@ static void check_memory(const struct plan *p, struct findings *f)
 static bool is_listened_at(const char *path)
 {
 	FILE *file = fopen("/proc/net/unix", "re");
-	char line[512], name[256];
+	char line[512], name[256];	/* a path has 107 bytes at most */
 	bool found = false;
 	unsigned int flags;
 
 	if (!file)
 		return false;
 	while (!found && fgets(line, sizeof(line), file))
-		found = sscanf(line, "%*s %*s %*s %x %*s %*s %*s %255s",
+		found = sscanf(line, "%*s %*s %*s %x %*s %*s %*s %255[^\n]",
 			       &flags, name) == 2 &&
 			(flags & 0x10000) && !strcmp(name, path);
 	fclose(file);

@@ -215,6 +215,32 @@ static void test_pairs(void)
 	   "nothing to replace is refused");
 }
 
+static void names(const char *text, const char *value, bool want)
+{
+	ok(keyval_names(text, value) == want, "%s %s %s", text,
+	   want ? "names" : "does not name", value);
+}
+
+static void test_names(void)
+{
+	names("/d.img", "/d.img", true);
+	names("file=/d.img,format=raw", "/d.img", true);
+	names("format=raw,file.filename=/d.img", "/d.img", true);
+	names("file=file:/d.img", "/d.img", true);
+	names("file=/a,,b.img,if=none", "/a,b.img", true);
+	names("/a,b.img", "/a,b.img", true);
+	names("file=/d.img.old", "/d.img", false);
+	names("file=/old/d.img", "/d.img", false);
+	names("file=/d.img", "", false);
+	names("{\"driver\":\"raw\",\"file\":{\"filename\":\"/d.img\"}}", "/d.img",
+	      true);
+	names("{\"filename\":\"/d.img.old\"}", "/d.img", false);
+	names("file=json:{\"driver\":\"raw\",,\"filename\":\"/d.img\"}", "/d.img",
+	      true);
+	names("{\"node-name\":[1,\"disk\"]}", "disk", true);
+	names("{broken", "/d.img", false);
+}
+
 int main(void)
 {
 	test_rewrite();
@@ -225,5 +251,6 @@ int main(void)
 	test_fds();
 	test_questions();
 	test_pairs();
+	test_names();
 	return tap_end();
 }
