@@ -55,10 +55,13 @@ tally() {
 	}' "$1"
 }
 
+# console_of LOG: of the host that died in a suite
+console_of() { sed -n 's/.*its console is //p' "$1" | tail -n 1; }
+
 # died_without_us LOG: of a suite whose host died
 died_without_us() {
 	local console
-	console=$(sed -n 's/.*its console is //p' "$1" | tail -n 1)
+	console=$(console_of "$1")
 	grep -q 'died: emulator ended' "$1" && ! grep -q 'Kernel panic' "$1" && return
 	[ -n "$console" ] || return
 	grep -aA3 'Kernel panic' "$console" | grep -aq 'Not tainted' && return
@@ -75,12 +78,12 @@ vcpu_mixed_up() { grep -q '^not ok' "$1" && grep -q "registers of the host's ker
 # run_suite NAME: its function writes KTAP; that it fails counts once more only
 # if no test of it did
 run_suite() {
-	local suite=$1 log=$LOGS/$1.log start=$SECONDS rc again counts good bad skipped arg=''
+	local suite=$1 log=$LOGS/$1.log start=$SECONDS rc again console counts good bad skipped arg=''
 	case $suite in *-*) arg=${suite#*-} ;; esac
 	echo "== $suite"
 	for again in yes ''; do
 		rc=0
-		("suite_${suite%%-*}" "$arg") >"$log" 2>&1 5>&- || rc=$?
+		(SUITE=$suite "suite_${suite%%-*}" "$arg") >"$log" 2>&1 5>&- || rc=$?
 		# Emulated hosts fail now and then: their emulator ends without a word,
 		# they panic before the module was ever loaded ("Not tainted") or in
 		# two ways of their own, or a guest stands still, as a vCPU has registers
@@ -88,6 +91,8 @@ run_suite() {
 		{ [ "$rc" = "$E_DIED" ] && died_without_us "$log"; } || vcpu_mixed_up "$log" || break
 		[ "$again" ] || break
 		echo "   the emulator of a lab host failed, no verdict; '$suite' runs once more (first log: $log.died)"
+		console=$(console_of "$log")
+		[ ! -f "$console" ] || cp "$console" "$log.died.console"
 		mv "$log" "$log.died"
 	done
 	counts=$(tally "$log")

@@ -153,7 +153,7 @@ suite_kernel() {
 pair_run() {	# ROOT_A ROOT_B ARGUMENT... of selftests/vm/run
 	local a=$1 b=$2 rc=0
 	shift 2
-	"$LAB/pair" --out "$CACHE/out/vm-$a-$b" --timeout "${VM_TIMEOUT:-900}" \
+	"$LAB/pair" --out "$CACHE/out/$SUITE-$a-$b" --timeout "${VM_TIMEOUT:-900}" \
 		--append "${VM_APPEND:-}" "$a" "$b" -- \
 		/vmmig/selftests/vm/run "$@" || rc=$?
 	[ "$rc" = 0 ] || VM_RC=$rc
@@ -161,12 +161,22 @@ pair_run() {	# ROOT_A ROOT_B ARGUMENT... of selftests/vm/run
 }
 
 suite_vm() {
-	local set=${1:-check} VM_RC=0 VM_TIMEOUT=900 more=(failures)
-	[ "$set" = check ] || { VM_TIMEOUT=2400; more=(); }
-	pair_run trixie trixie "$set-same" "${more[@]}"
-	pair_run backports backports "$set-same-new"
-	pair_run trixie backports "$set-mixed"
-	pair_run backports trixie "$set-mixed"
+	local VM_RC=0 VM_TIMEOUT=900
+	case $1 in
+	trixie) pair_run trixie trixie check-same ;;
+	failures) pair_run trixie trixie failures ;;
+	backports) pair_run backports backports check-same-new ;;
+	newer) pair_run trixie backports check-mixed ;;
+	older) pair_run backports trixie check-mixed ;;
+	matrix)
+		VM_TIMEOUT=2400
+		pair_run trixie trixie matrix-same
+		pair_run backports backports matrix-same-new
+		pair_run trixie backports matrix-mixed
+		pair_run backports trixie matrix-mixed
+		;;
+	*) die "no suite vm-$1" ;;
+	esac
 	return "$VM_RC"
 }
 
