@@ -376,7 +376,8 @@ static void explain_unknown(struct migration *m, bool from_peer)
 	}
 	fprintf(stderr,
 		"vmmig-qemu: the VM was handed over to %s, but whether it runs there is not known.\n"
-		"It stays stopped here. Look at %s for its QEMU and ask that with query-status:\n"
+		"It stays stopped here. Wait until no 'vmmig-qemu receive' is left at %s, 90 s at most,\n"
+		"then look for its QEMU there and ask that with query-status:\n"
 		"if it is running or paused there, use 'cont' and 'announce-self' there if need be, and 'quit' at %s here;\n"
 		"only if there is no such process may you use 'cont' at %s here.\n",
 		o->dest, o->dest, o->qmp, o->qmp);
