@@ -352,11 +352,14 @@ int vmmig_destination_empty(struct vmmig_session *s)
 
 static int receive(struct vmmig_session *s)
 {
+	unsigned int i;
 	int err;
 
 	err = vmmig_hello_exchange(s);
 	if (err) {
-		vmmig_stream_send_error(&s->streams[0]);
+		/* The source listens to one of them. */
+		for (i = 0; i < s->nr_streams; i++)
+			vmmig_stream_send_error(&s->streams[i]);
 		vmmig_sock_drain(s->streams[0].sock, DRAIN_MS);
 		return err;
 	}

@@ -196,6 +196,27 @@ TEST_F(wire, newer_peer_that_speaks_our_version_too)
 	EXPECT_EQ(0, move_over(&self->m));
 }
 
+/* The source listens there, not to the first. */
+TEST_F(wire, second_stream_says_why)
+{
+	struct vmmig_msg msg;
+	struct hello_wire h;
+	size_t len = peer_hello(&h, PAGES);
+
+	self->m.streams = 2;
+	ASSERT_EQ(0, begin(self)) TH_LOG("%s", self->m.err.text);
+	h.hello.nr_streams = 2;
+	ASSERT_EQ(0, peer_write(self->fd, &h, len));
+	ASSERT_EQ(0, peer_recv(self->fd, &msg, self->reason, sizeof(self->reason)));
+	EXPECT_EQ(VMMIG_MSG_HELLO, msg.type);
+	/* Only the first one has a table */
+	h.hello.stream = 1;
+	ASSERT_EQ(0, peer_write(self->m.s[1], &h, len));
+	ASSERT_EQ(0, peer_recv(self->m.s[1], &msg, self->reason, sizeof(self->reason)));
+	EXPECT_EQ(VMMIG_MSG_ERROR, msg.type);
+	EXPECT_TRUE(!!strstr(self->reason, "unexpected block table")) TH_LOG("%s", self->reason);
+}
+
 /* A source that sent meanwhile would find its window closed. */
 TEST_F(wire, empties_before_it_answers)
 {

@@ -15,14 +15,17 @@ refused() {
 }
 
 # refused_vm WORDS OPTION-of-QEMU...: a VM without a guest in it
-# BEFORE: a QMP command for it
+# BEFORE: QMP commands for it, one a line
 refused_vm() {
-	local words=$1 rc=0 out pid
+	local words=$1 rc=0 out pid qmp
 	shift
 	rm -f /run/x.*
 	qemu-system-x86_64 -S -name x -nodefaults -display none -daemonize -pidfile /run/x.pid \
 		-qmp unix:/run/x.qmp,server=on,wait=off "$@" || return
-	[ -z "${BEFORE-}" ] || /vmmig-guest/ask -q /run/x.qmp 30 "$BEFORE"
+	while read -r qmp; do
+		[ -z "$qmp" ] || /vmmig-guest/ask -q /run/x.qmp 30 "$qmp"
+		sleep 0.5
+	done <<<"${BEFORE-}"
 	out=$(timeout 60 vmmig-qemu check --qmp /run/x.qmp 2>&1) || rc=$?
 	pid=$(cat /run/x.pid)
 	kill "$pid"
@@ -48,9 +51,17 @@ refusals_of_vms() {
 		-object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=on -drive file=/run/local.img,format=raw,if=none
 	# shellcheck disable=SC2086
 	BEFORE='{"execute":"blockdev-snapshot-sync","arguments":{"device":"d","snapshot-file":"/run/over.img"}}' \
-		t "a disk that has got another image" refused_vm "disk /run/over.img is in use but not on" $M,memory-backend=m \
+		t "a disk that has got another image" refused_vm "disk /run/over.img is in use but" $M,memory-backend=m \
 		-object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=on -drive file=/run/local.img,format=raw,if=none,id=d
-	rm -f /dev/shm/x /root/x /run/local.img /run/over.img
+	truncate -s 1M /run/two.img
+	# Both are on the command line, but the device is given the other
+	# shellcheck disable=SC2086
+	BEFORE='{"execute":"blockdev-mirror","arguments":{"job-id":"j","device":"one","target":"two","sync":"full"}}
+{"execute":"block-job-complete","arguments":{"device":"j"}}' \
+		t "a disk that was mirrored to another" refused_vm "disk /run/two.img is in use but" $M,memory-backend=m \
+		-object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=on -device virtio-blk-device,drive=one \
+		-blockdev driver=file,filename=/run/local.img,node-name=one -blockdev driver=file,filename=/run/two.img,node-name=two
+	rm -f /dev/shm/x /root/x /run/local.img /run/over.img /run/two.img
 	if echo 40 >/proc/sys/vm/nr_hugepages && [ "$(cat /proc/sys/vm/nr_hugepages)" = 40 ]; then
 		mkdir -p /run/huge
 		mount -t hugetlbfs huge /run/huge

@@ -42,59 +42,109 @@ static bool is_local_file(pid_t pid, const char *path)
 	return local;
 }
 
-static bool is_named(const struct strv *args, const char *value)
+/* Does an option name this file? */
+static bool names_file(const struct strv *args, const char *file)
 {
 	for (size_t i = 1; i < args->n; i++)
-		if (keyval_names(args->v[i], value))
+		if (keyval_names(args->v[i], file))
 			return true;
 	return false;
 }
 
-/* QEMU writes the names of remote images in its own way. */
-static bool is_path(const char *file)
+static bool has_value(const char *text, const char *key, const char *value)
 {
-	return file[0] == '/' || !strchr(file, ':');
+	char *have = keyval_get(text, key);
+	bool same = have && !strcmp(have, value);
+
+	free(have);
+	return same;
+}
+
+/* Is it the node that a device is given? All of a backing chain have names. */
+static bool uses_node(const struct strv *args, const char *node)
+{
+	for (size_t i = 1; i < args->n; i++) {
+		const char *text = args->v[i];
+
+		if (has_value(text, "drive", node) ||
+		    has_value(text, "pflash0", node) ||
+		    has_value(text, "pflash1", node))
+			return true;
+		if (has_value(text, "node-name", node) &&
+		    (!strcmp(args->v[i - 1], "-drive") ||
+		     !strcmp(args->v[i - 1], "--drive")))
+			return true;
+	}
+	return false;
 }
 
 /*
- * An image that neither the VM's command line nor the destination's names. Of
- * one without a path only its node is known. NULL: all is well.
+ * The path of an image, to be freed; NULL: it has none. QEMU says json: where
+ * filters, offsets or another backing file are on the way to it.
  */
-static const char *image_that_came(struct vm *vm, const struct strv *args,
-				   struct json_object *medium)
+static char *image_path(const char *file)
+{
+	struct json_object *o, *node;
+	const char *path = file;
+	char *found = NULL;
+
+	if (!file || !*file)
+		return NULL;
+	if (!starts_with(file, "json:"))
+		return file[0] == '/' || !strchr(file, ':') ?
+			xstrdup(file) : NULL;
+	o = json_tokener_parse(file + 5);
+	for (node = o; js_get(node, "file"); node = js_get(node, "file"))
+		;
+	path = js_str(node, "filename");
+	if (path)
+		found = xstrdup(path);
+	json_object_put(o);
+	return found;
+}
+
+/*
+ * Would the destination open another image? Where that cannot be told, as a
+ * file of options or a remote name in QEMU's own words is not seen: false.
+ */
+static bool is_new(struct vm *vm, const struct strv *args,
+		   struct json_object *medium, const char *path)
+{
+	const char *node = js_str(medium, "node-name");
+
+	if (strv_has(&vm->args, "-readconfig") ||
+	    strv_has(&vm->args, "--readconfig"))
+		return false;
+	if (node && node[0] && node[0] != '#' &&
+	    !uses_node(&vm->args, node) && !uses_node(args, node))
+		return true;
+	return path && !names_file(&vm->args, path) && !names_file(args, path);
+}
+
+static const char *image_name(struct json_object *medium, const char *path)
 {
 	const char *file = js_str(medium, "file");
 	const char *node = js_str(medium, "node-name");
 
-	/* What a file of options says is not seen. */
-	if (!file || !*file || is_named(&vm->args, file) || is_named(args, file) ||
-	    strv_has(&vm->args, "-readconfig") ||
-	    strv_has(&vm->args, "--readconfig"))
-		return NULL;
-	if (!is_path(file) && (!node || node[0] == '#' ||
-			       is_named(&vm->args, node) ||
-			       is_named(args, node)))
-		return NULL;
-	return file;
+	return path ? path : file ? file : node ? node : "?";
 }
 
 static void check_disk(struct vm *vm, const struct strv *args,
 		       struct json_object *disk, struct findings *f)
 {
 	struct json_object *medium = js_get(disk, "inserted");
-	const char *path = js_str(medium, "file");
+	char *path = image_path(js_str(medium, "file"));
 	const char *name = js_str(disk, "device");
-	const char *came = image_that_came(vm, args, medium);
 
-	if (came)
+	if (medium && is_new(vm, args, medium, path))
 		findings_add(f, FINDING_REFUSED, FINDING_HERE,
-			     "disk %s is in use but not on QEMU's command line (a snapshot, mirror or change of medium?), so the destination would open another; name it with --dest-replace 'OLD=%s'",
-			     came, came);
+			     "disk %s is in use but QEMU's command line says another (a snapshot, mirror, commit or change of medium?), which the destination would open; name it with --dest-replace",
+			     image_name(medium, path));
 	/* Firmware variables go along with the state of the flash. */
 	if (!path || path[0] != '/' || (name && starts_with(name, "pflash")) ||
 	    !is_local_file(vm->pid, path))
-		return;
-	if (js_bool(medium, "ro"))
+		;
+	else if (js_bool(medium, "ro"))
 		findings_add(f, FINDING_OK, FINDING_HERE,
 			     "read-only disk %s is a local file: the destination needs one with the same content",
 			     path);
@@ -102,6 +152,7 @@ static void check_disk(struct vm *vm, const struct strv *args,
 		findings_add(f, FINDING_WARNING, FINDING_HERE,
 			     "disk %s is on a local file system: disks are not copied, the destination opens its own file of that name; use NFS, NBD or the like",
 			     path);
+	free(path);
 }
 
 void check_disks(struct vm *vm, const struct strv *args, struct findings *f)
@@ -122,18 +173,22 @@ int check_disks_again(struct vm *vm, const struct strv *args,
 		      struct vmmig_error *err)
 {
 	struct json_object *disks = NULL;
-	int ret = qmp_call(vm->qmp, "query-block", NULL, &disks, err);
+	struct vmmig_error unused;
+	int ret = 0;
 
+	/* No answer says nothing about the images. */
+	qmp_call(vm->qmp, "query-block", NULL, &disks, &unused);
 	for (size_t i = 0; !ret && json_object_is_type(disks, json_type_array) &&
 	     i < json_object_array_length(disks); i++) {
-		struct json_object *disk = json_object_array_get_idx(disks, i);
-		const char *came = image_that_came(vm, args,
-						   js_get(disk, "inserted"));
+		struct json_object *medium =
+			js_get(json_object_array_get_idx(disks, i), "inserted");
+		char *path = image_path(js_str(medium, "file"));
 
-		if (came)
+		if (medium && is_new(vm, args, medium, path))
 			ret = vmmig_fail(err, -EREMOTEIO,
-					 "disk %s came into use meanwhile, and the destination has the one before; start again with --dest-replace",
-					 came);
+					 "disk %s came into use meanwhile, and the destination has another; start again with --dest-replace",
+					 image_name(medium, path));
+		free(path);
 	}
 	json_object_put(disks);
 	return ret;

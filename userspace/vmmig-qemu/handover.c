@@ -277,11 +277,14 @@ static int handover_load(struct migration *m, struct vmmig_error *err)
 	if (!ret)
 		ret = step_done(m->o->fail_at, STEP_LOAD, err);
 	/*
-	 * QEMU takes new devices again, and a guest may have let go of one that
-	 * it was asked for. The destination is busy anyway.
+	 * QEMU takes new devices again, a guest may have let go of one that it
+	 * was asked for, and an image can be changed until the disks are given
+	 * up. The destination is busy anyway.
 	 */
 	if (!ret)
 		ret = hotplug_check(&m->qmp, &m->plan.argv, err);
+	if (!ret)
+		ret = check_disks_again(&m->vm, &m->plan.argv, err);
 	if (!ret)
 		ret = peer_expect(&m->peer, "ready", deadline_in(READY_MS),
 				  err);

@@ -185,6 +185,7 @@ int receive_run(void)
 	peer_close(&r->peer, 0);
 	if (r->nl)
 		vmmig_nl_close(r->nl);
+	free(r->tls_creds);
 	plan_free(&r->plan);
 	loop_close(&r->loop);
 	free(r);

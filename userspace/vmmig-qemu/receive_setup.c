@@ -72,6 +72,23 @@ static const char * const incoming_caps[] = {
 	"x-ignore-shared", "events", "late-block-activate",
 };
 
+/* Its command line may have set one, for a stream that is not ours. */
+static char *receive_tls_creds(struct receiver *r)
+{
+	struct json_object *all = NULL;
+	struct vmmig_error unused;
+	char *found = NULL;
+	const char *id;
+
+	qmp_call(&r->target.qmp, "query-migrate-parameters", NULL, &all,
+		 &unused);
+	id = js_str(all, "tls-creds");
+	if (id && *id)
+		found = xstrdup(id);
+	json_object_put(all);
+	return found;
+}
+
 int receive_set_migration(struct receiver *r, bool ours,
 			  struct vmmig_error *err)
 {
@@ -93,6 +110,10 @@ int receive_set_migration(struct receiver *r, bool ours,
 		return ret;
 	args = json_object_new_object();
 	js_add_int(args, "announce-rounds", ours ? 1 : ANNOUNCE_ROUNDS);
+	if (ours)
+		r->tls_creds = receive_tls_creds(r);
+	if (r->tls_creds)
+		js_add_str(args, "tls-creds", ours ? "" : r->tls_creds);
 	return qmp_call(&r->target.qmp, "migrate-set-parameters", args, NULL,
 			err);
 }

@@ -15,6 +15,7 @@
  * @session: number of the kernel's session, 0 if there is none
  * @s: what it said last
  * @migration: status of the new QEMU's migration
+ * @tls_creds: its parameter of that name, NULL: not set
  * @refused: the failure is a refusal by a check
  * @committed: the VM is ours
  * @abort_asked: the source wants us to end
@@ -29,6 +30,7 @@ struct receiver {
 	uint32_t session;
 	struct vmmig_session s;
 	char migration[32];
+	char *tls_creds;
 	bool refused;
 	bool committed;
 	bool abort_asked;

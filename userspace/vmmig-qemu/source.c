@@ -196,8 +196,12 @@ static int source_limit_again(struct source *s, struct vmmig_error *err)
 	     json_object_is_type(s->limits, json_type_array) &&
 	     i < json_object_array_length(s->limits); i++) {
 		struct json_object *o = json_object_array_get_idx(s->limits, i);
-		struct json_object *args = json_object_new_object();
+		struct json_object *args;
 
+		/* Left over by one of us that was killed. */
+		if (js_int(o, "limit-rate", 0) >= UNLIMITED_MB)
+			continue;
+		args = json_object_new_object();
 		js_add_int(args, "cpu-index", js_int(o, "cpu-index", 0));
 		js_add_int(args, "dirty-rate", js_int(o, "limit-rate", 0));
 		ret = qmp_call(s->vm->qmp, "set-vcpu-dirty-limit", args, NULL,
