@@ -137,28 +137,44 @@ unplugged_before() {
 	qmp_g '{"execute":"device_add","arguments":{"driver":"virtserialport","id":"spare","chardev":"sparec"}}'
 }
 
+# With little to copy, as that is done so often
+guest_that_fails() {
+	APPEND="wl.rate=20 wl.mem=48M" start_guest --machine q35 --smp 2 \
+		--qemu "-m 256M,slots=1,maxmem=1G -chardev null,id=sparec -device virtserialport,chardev=sparec,id=spare -device virtio-rng-pci"
+}
+
+# It is one guest for all of them: if the emulator has lost it, another one
+twice() {
+	"$@" && return
+	mixed_up a && echo "once more" && stop_guest && guest_that_fails && "$@"
+}
+
+f() {
+	local text=$1
+	shift
+	t "$text" twice "$@"
+}
+
 failures() {
 	local s
-	# With little to copy, as that is done so often
-	t "failures: guest starts" eval 'APPEND="wl.rate=20 wl.mem=48M" start_guest --machine q35 --smp 2 \
-		--qemu "-m 256M,slots=1,maxmem=1G -chardev null,id=sparec -device virtserialport,chardev=sparec,id=spare -device virtio-rng-pci"' || return
+	t "failures: guest starts" guest_that_fails || return
 	refusals
-	for s in $STEPS; do t "fails after '$s'" fails_at --fail-at "$s"; done
-	for s in destination load ready; do t "destination fails after '$s'" fails_at --dest-fail-at "$s"; done
-	for s in precopy final ready; do t "killed after '$s'" fails_at --fail-at "kill:$s"; done
-	for s in destination load; do t "destination killed after '$s'" fails_at --dest-fail-at "kill:$s"; done
-	t "the destination's QEMU refuses the state" state_is_refused
-	t "a hook that fails" fails_at --hook-stopped false
-	t "one byte differs at the destination" one_byte_differs
-	t "the destination's QEMU maps another file" ram_elsewhere
-	t "a VM that was paused" was_paused
-	t "Ctrl-C while pages are sent" ctrl_c
-	t "a device that was plugged in" plugged_before
-	t "a device that is plugged in meanwhile" plugged_meanwhile
-	t "a device that is plugged in when the VM is stopped" plugged_at_the_end
-	t "somebody else resumes the stopped VM" meddled cont resumed
-	t "somebody else resets the stopped VM" meddled system_reset reset
-	t "a device that was unplugged" unplugged_before
+	for s in $STEPS; do f "fails after '$s'" fails_at --fail-at "$s"; done
+	for s in destination load ready; do f "destination fails after '$s'" fails_at --dest-fail-at "$s"; done
+	for s in precopy final ready; do f "killed after '$s'" fails_at --fail-at "kill:$s"; done
+	for s in destination load; do f "destination killed after '$s'" fails_at --dest-fail-at "kill:$s"; done
+	f "the destination's QEMU refuses the state" state_is_refused
+	f "a hook that fails" fails_at --hook-stopped false
+	f "one byte differs at the destination" one_byte_differs
+	f "the destination's QEMU maps another file" ram_elsewhere
+	f "a VM that was paused" was_paused
+	f "Ctrl-C while pages are sent" ctrl_c
+	f "a device that was plugged in" plugged_before
+	f "a device that is plugged in meanwhile" plugged_meanwhile
+	f "a device that is plugged in when the VM is stopped" plugged_at_the_end
+	f "somebody else resumes the stopped VM" meddled cont resumed
+	f "somebody else resets the stopped VM" meddled system_reset reset
+	f "a device that was unplugged" unplugged_before
 	t "and then it moves" there
 	t "and back" back
 	t "memory that is plugged in meanwhile" dimm_meanwhile

@@ -102,11 +102,13 @@ stop_guest() {
 
 # mixed_up a|b: does a vCPU have the registers of the host that runs it? Emulated
 # SVM does that at times: the vCPU then stands at VMRUN in the host's own kvm_amd
-# and can go nowhere, as the guest's page tables know nothing of it.
+# and can go nowhere, as the guest's page tables know nothing of it. Mostly that
+# resets the guest; QEMU has the registers of that moment in its log.
 mixed_up() {
 	# shellcheck disable=SC2016
 	on "$1" bash -c 'at=$(awk "\$3 == \"__svm_vcpu_run\" { print \$1; exit }" /proc/kallsyms)
-		for rip in $(vm qmp g "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"info registers -a\"}}" | grep -o "RIP=[0-9a-f]*" | cut -c5-); do
+		for rip in $({ vm qmp g "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"info registers -a\"}}"
+				cat /vmmig-out/g.*.qemu.log; } | grep -ao "RIP=[0-9a-f]*" | cut -c5-); do
 			far=$((0x$rip - 0x$at))
 			[ "$far" -lt 0 ] || [ "$far" -gt 1024 ] || exit 0
 		done
@@ -126,6 +128,7 @@ post_mortem() {
 		for i in 0 1 2 3; do hmp "info lapic $i"; done
 		hmp "info virtio-queue-status /machine/peripheral/vda/virtio-backend 0"; hmp "info blockstats"; ss -tnp | grep qemu
 		grep . /sys/kernel/debug/kvm/*/vcpu*/{exits,halt_wakeup,irq_injections,pf_taken}; cat /proc/interrupts
+		cat /vmmig-out/g.*.qemu.log
 		for t in /proc/$(pgrep -f "qemu-system.*-name g" | head -n 1)/task/*; do echo "$(cat $t/comm) $(cut -d" " -f3,14,15 $t/stat)"; cat $t/stack; done' >"/vmmig-out/$name" 2>&1
 	! mixed_up "$1" || echo "a vCPU has the registers of the host's kernel: the emulator's fault"
 	echo "host$1: see $name; guest's console:"
