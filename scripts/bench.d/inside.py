@@ -5,7 +5,7 @@
 Moves guests with each system in turn and writes all figures to
 /vmmig-out/result.json, after every move. Lines for people begin with '@live '.
 
-usage: inside.py REPEAT SYSTEMS SCENARIO...   two sides in one host
+usage: inside.py REPEAT SYSTEMS SCENARIO      two sides in one host
        inside.py --pair REPEAT SYSTEMS        this host and hostb, 1 GiB idle
 SYSTEMS are names with commas; '': all
 """
@@ -13,15 +13,18 @@ import json
 import os
 import sys
 import time
+import traceback
 
 import lab
 from lab import OUT, Failed, ask, run, sh, tell
-from sample import Sampler, busy
+from sample import Sampler, busy, process_memory
 from scenarios import GIB, MAIN, SCENARIOS
-from systems import BY_NAME
+from systems import BY_NAME, PLACE
 
 MODULE = f"{lab.BUILD}/vmmig.ko"
-BEFORE_S = 2            # the guest is watched for so long before each move
+BEFORE_S = 4            # the guest is watched for so long before each move
+# What a host, a guest or a QEMU that died leads to
+ERRORS = (Failed, OSError, ValueError, LookupError, ZeroDivisionError)
 
 
 def peer(command):
@@ -59,6 +62,10 @@ class Bench:
             "title": scenario.title, "ram": scenario.ram << 20, "link": scenario.link})
         if not private:
             info["used"] = os.stat(side.ram()).st_blocks * 512
+        else:
+            info.setdefault("used", process_memory(side.qemu()))
+        if scenario.rate:
+            side.guest(f"rate {scenario.rate}")
 
     def stop(self):
         for side in self.sides:
@@ -91,13 +98,14 @@ class Bench:
             got = system.move(source, target, scenario.limit)
             if got:
                 after, t1 = target.status(), time.monotonic()
+                self.heard()
             time.sleep(0.1)
-        except Failed as e:
+            sampler.end()
+        except ERRORS as e:
             row["error"] = str(e)
             got = None
         finally:
-            if sampler.is_alive():
-                sampler.end()
+            sampler.over.set()
         if got:
             self.at = 1 - self.at
             self.figures(row, got, sampler, before)
@@ -108,9 +116,25 @@ class Bench:
         else:
             row.setdefault("error", "does not converge")
             target.clean()
+            self.still_there(name, scenario)
         self.save()
         self.say(name, system, row)
         return row
+
+    @staticmethod
+    def heard():
+        """A silence counts when it has ended"""
+        end = time.monotonic() + 5
+        while time.monotonic() < end and not 0 <= json.loads(peer("status"))["udp_silent_ms"] < 50:
+            time.sleep(0.02)
+
+    def still_there(self, name, scenario):
+        """After a move that failed: a guest that was lost is replaced"""
+        try:
+            self.sides[self.at].guest("status", 10)
+        except ERRORS:
+            self.stop()
+            self.start(name, scenario, "--private" in self.guest_args)
 
     def figures(self, row, got, sampler, before):
         start, end = got["start"], got["end"]
@@ -144,18 +168,19 @@ class Bench:
         row["guest_gap_ms"] = outside["udp_gap_ms"]
         if got["stop"] and not self.pair:
             # Of its largest silence: what came before the stop, and what after the start
-            silent = outside["udp_gap_from_ms"]
-            row["before_stop_ms"] = got["stop"] * 1e3 - silent
-            row["after_start_ms"] = silent + outside["udp_gap_ms"] - got["end"] * 1e3
+            silent, end = outside["udp_gap_from_ms"], outside["udp_gap_from_ms"] + outside["udp_gap_ms"]
+            if silent <= got["stop"] * 1e3 <= end:
+                row["before_stop_ms"] = got["stop"] * 1e3 - silent
+                row["after_start_ms"] = end - got["end"] * 1e3
         row["beats_lost"] = outside["udp_lost"]
         row["bad"] = after["mem_bad"] + after["disk_bad"]
         row["rate_before"] = before["status"]["dirty_mb_s"]
         if before["work"] > 1:
-            running = seconds - row["guest_gap_ms"] / 1e3
+            # What is lost in the set-up counts for the move, its time does not
+            gap = row["guest_gap_ms"] / 1e3
             row["work_before"] = before["work"]
-            row["work_during"] = (after["work_done"] - work) / running
-            row["slowdown"] = 1 - row["work_during"] / before["work"]
             row["work_lost_s"] = seconds - (after["work_done"] - work) / before["work"]
+            row["slowdown"] = (row["work_lost_s"] - gap) / (got["total_s"] - gap)
 
     @staticmethod
     def say(name, system, row):
@@ -173,8 +198,6 @@ class Bench:
     def scenario(self, name):
         scenario = SCENARIOS[name]
         tell(f"{name}: {scenario.title}")
-        if scenario.link:
-            lab.shape(self.sides, scenario.link)
         try:
             if scenario.link or name.startswith("idle"):
                 self.limits(name, scenario)
@@ -185,26 +208,25 @@ class Bench:
                 if scenario.rates:
                     self.ladders(name, scenario)
                 else:
-                    if scenario.rate:
-                        self.sides[0].guest(f"rate {scenario.rate}")
                     self.rounds(name, scenario)
-        except Failed as e:
-            self.result["scenarios"].setdefault(name, {"title": scenario.title})["error"] = str(e)
-            tell(f"{name}: {e}")
-        finally:
-            self.stop()
-            if scenario.link:
-                lab.shape(self.sides, "")
+        except ERRORS as e:
+            self.ended(name, scenario, e)
         self.save()
+
+    def ended(self, name, scenario, error):
+        traceback.print_exc()
+        self.result["scenarios"].setdefault(name, {"title": scenario.title})["error"] = str(error)
+        tell(f"{name}: {error}")
 
     def rounds(self, name, scenario):
         """All systems in turn, so that a change of the machine meets all of them"""
         tried, systems = set(), list(scenario.systems)
         for number in range(1, self.repeat + 1):
             for system in systems:
-                # What does not work need not be tried again
-                if system not in tried and not self.move(
-                        name, scenario, BY_NAME[system], number, scenario.rate)["ok"]:
+                if system in tried:
+                    continue
+                row = self.move(name, scenario, BY_NAME[system], number, scenario.rate)
+                if row.get("error") == "does not converge":
                     tried.add(system)
             # Another direction and another one before it
             systems.append(systems.pop(0))
@@ -230,7 +252,7 @@ class Bench:
     def ladders(self, name, scenario):
         """A system goes up until it can't, or the guest can't"""
         for system in scenario.systems:
-            best = None
+            best, end = None, False
             for rate in scenario.rates:
                 self.sides[self.at].guest(f"rate {rate}")
                 time.sleep(1)
@@ -238,13 +260,14 @@ class Bench:
                 if not row["ok"]:
                     break
                 best = row["rate_before"]
-                if best < 0.7 * rate:      # all that the guest can do
+                end = best < 0.7 * rate     # all that the guest can do
+                if end:
                     break
+            found = {"rate": best, "guest_limit": end, "verify": row.get("verify")}
+            self.result["scenarios"][name].setdefault("converges", {})[system] = found
             self.sides[self.at].guest("rate 0")
-            verdict = row.get("verify") or self.sides[self.at].guest("verify", 300).strip()
-            self.result["scenarios"][name].setdefault("converges", {})[system] = {
-                "rate": best, "guest_limit": bool(row["ok"]), "verify": verdict}
-            tell(f"{name}, {BY_NAME[system].title}: converges up to {best} MB/s, guest data {verdict}")
+            found["verify"] = found["verify"] or self.sides[self.at].guest("verify", 300).strip()
+            tell(f"{name}, {BY_NAME[system].title}: converges up to {best} MB/s, guest data {found['verify']}")
 
     def limits(self, name, scenario):
         """What a TCP stream can do on this link, without and with a copy"""
@@ -256,6 +279,10 @@ class Bench:
                 if scenario.link:
                     break
             tell(f"{row['title']}: {row['throughput'] / 1e6:.0f} MB/s, CPU {row['cpu_per_gib']:.2f} s/GiB")
+        for number in range(1, self.repeat + 1):
+            row = place(self.sides[1]) | {"scenario": name, "repeat": number, "title": PLACE}
+            self.result["link"].append(row)
+        tell(f"{PLACE}: {row['throughput'] / 1e6:.0f} MB/s")
 
 
 def iperf(sides, words, seconds):
@@ -283,6 +310,15 @@ def iperf(sides, words, seconds):
     return row
 
 
+def place(side):
+    """What pages of tmpfs cost that are allocated and filled without a network"""
+    t0 = time.monotonic()
+    side.sh(f"dd if=/dev/zero of={side.ram()} bs=1M count=1024 2>/dev/null")
+    row = {"throughput": GIB / (time.monotonic() - t0)}
+    side.sh(f"rm {side.ram()}")
+    return row
+
+
 def facts():
     return {"kernel": os.uname().release, "cpus": os.cpu_count(),
             "qemu": run(["qemu-system-x86_64", "--version"]).split()[3],
@@ -292,12 +328,12 @@ def facts():
 def warm(megabytes):
     """Emulated memory is made at its first use: not while it is measured"""
     sh("for i in 1 2; do dd if=/dev/zero of=/dev/shm/warm$i bs=1M count=$1 2>/dev/null & done;"
-       "wait; rm /dev/shm/warm*", str(megabytes // 2))
+       "wait; rm /dev/shm/warm*", str(megabytes // 2), timeout=900)
 
 
 def main():
     pair = sys.argv[1] == "--pair"
-    repeat, systems, *names = sys.argv[1 + pair:]
+    repeat, systems, *name = sys.argv[1 + pair:]
     sides = (lab.Host("a"), lab.Host("b")) if pair else lab.one_host()
     bench = Bench(sides, int(repeat), pair)
     for scenario in SCENARIOS.values():
@@ -310,14 +346,17 @@ def main():
         if pair:
             over_two_hosts(bench)
         else:
-            tell("touching all memory once")
-            warm(max(SCENARIOS[n].memory() - 2048 for n in names))
-            for name in names:
-                bench.scenario(name)
+            scenario = SCENARIOS[name[0]]
+            # A file as large as the host's RAM, and private RAM that is larger
+            sh("mount -o remount,size=100% /dev/shm; echo 1 >/proc/sys/vm/overcommit_memory")
+            if scenario.link:
+                lab.shape(sides, scenario.link)
+            warm(scenario.memory() - 2048)
+            bench.scenario(name[0])
     finally:
+        bench.save()
         bench.stop()
         run(["vm", "peer", "stop"], check=False)
-        bench.save()
         for side in sides:
             side.end()
     if any("error" in info for info in bench.result["scenarios"].values()):
@@ -333,11 +372,16 @@ def over_two_hosts(bench):
             row = iperf(bench.sides, words, 4)
             row |= {"scenario": name, "repeat": number, "title": "iperf3" + (" -Z" if words else "")}
             bench.result["link"].append(row)
+    systems = [s for s in scenario.systems if s in MAIN]
     for number in range(1, bench.repeat + 1):
-        for system in (s for s in scenario.systems if s in MAIN):
-            bench.start(name, scenario)
-            bench.move(name, scenario, BY_NAME[system], number)
-            bench.stop()
+        for system in systems:
+            try:
+                bench.start(name, scenario)
+                bench.move(name, scenario, BY_NAME[system], number)
+                bench.stop()
+            except ERRORS as e:
+                bench.ended(name, scenario, e)
+        systems.append(systems.pop(0))
 
 
 main()

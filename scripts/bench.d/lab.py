@@ -40,8 +40,8 @@ def run(words, what=None, timeout=150, check=True):
     return done.stdout
 
 
-def sh(text, *rest):
-    return run(["sh", "-ec", text, "sh", *rest])
+def sh(text, *rest, timeout=150):
+    return run(["sh", "-ec", text, "sh", *rest], timeout=timeout)
 
 
 def read(path):
@@ -61,6 +61,7 @@ class Lines:
                 return
             except OSError as e:
                 if time.monotonic() > end:
+                    self.sock.close()
                     raise Failed(f"{path}: {e.strerror}") from e
                 time.sleep(0.05)
 
@@ -97,12 +98,16 @@ def ask(path, question, seconds=60):
 
 
 class Qmp:
-    """Commands to a QEMU and its events, each with the time it was read"""
+    """Commands to a QEMU and its events, each with QEMU's own time"""
 
     def __init__(self, path, seconds=20):
         self.lines, self.events = Lines(path, seconds), []
-        self.next(20)
-        self.do("qmp_capabilities")
+        try:
+            self.next(20)
+            self.do("qmp_capabilities")
+        except Failed:
+            self.close()
+            raise
 
     def next(self, seconds):
         line = self.lines.line(seconds)
@@ -110,7 +115,8 @@ class Qmp:
             return None
         msg = json.loads(line)
         if "event" in msg:
-            self.events.append((time.monotonic(), msg["event"], msg.get("data") or {}))
+            at = msg["timestamp"]["seconds"] + msg["timestamp"]["microseconds"] / 1e6
+            self.events.append((at - time.time() + time.monotonic(), msg["event"], msg.get("data") or {}))
         return msg
 
     def do(self, command, **arguments):

@@ -2,8 +2,8 @@
 """What a bench runs, and what it needs.
 
 usage: plan.py list | plan.py QUICK REPEAT [SCENARIO...]
-Prints MiB of the host, its time limit in seconds, 1 or 0 for the pair, and the
-scenarios of the host.
+Prints a line for each scenario: its name, MiB of a host, and its time limit in
+seconds.
 """
 import sys
 
@@ -30,9 +30,11 @@ def main():
     for name in names:
         if name != PAIR and name not in SCENARIOS:
             sys.exit(f"bench: there is no scenario '{name}'; see --list")
-    host = [n for n in names if n != PAIR]
-    print(max((SCENARIOS[n].memory() for n in host), default=0),
-          round(300 + sum(seconds(SCENARIOS[n], repeat) for n in host)), int(PAIR in names), *host)
+    for name in names:
+        if name == PAIR:
+            print(name, 5120, 300 + repeat * 600)
+        else:
+            print(name, SCENARIOS[name].memory(), round(300 + seconds(SCENARIOS[name], repeat)))
 
 
 main()

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Medians, ratios, targets, tables and plots of what a bench has measured.
 
-usage: report.py DIR COMMAND     reads DIR/host and DIR/pair, writes to DIR
+usage: report.py DIR     reads DIR/run/SCENARIO, writes to DIR
 """
 import json
 import os
@@ -12,7 +12,7 @@ import sys
 import svg
 import targets
 from scenarios import SCENARIOS
-from systems import BY_NAME, SYSTEMS
+from systems import BY_NAME, PLACE, SYSTEMS
 
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -126,7 +126,7 @@ def scenario_part(data, name):
     if info.get("used"):
         yield f"RAM {info['ram'] / MIB:.0f} MiB, of which {info['used'] / MIB:.0f} MiB were in use at the start."
         yield ""
-    for title in ("iperf3", "iperf3 -Z"):
+    for title in ("iperf3", "iperf3 -Z", PLACE):
         rows = [x for x in data.links if x["scenario"] == name and x["title"] == title]
         if rows:
             cpu = [x["cpu_per_gib"] for x in rows if "cpu_per_gib" in x]
@@ -181,16 +181,14 @@ def process_part(data):
         for s in SYSTEMS if data.values(name, s.name, "cpu_s")))
 
 
-def markdown(data, results, command):
+def markdown(data, results):
     yield "# Results of the bench"
     yield ""
-    yield f"Made by `{command}`."
+    yield "Medians, with the range in brackets. Each scenario had a host, or two, of its own."
     yield ""
-    for r in results:
-        h = r["host"]
-        yield (f"{'Two hosts' if r['pair'] else 'One host'}: Linux {h['kernel']}, QEMU {h['qemu']}, {h['cpus']} CPUs, "
-               f"{h['memory'] / (1 << 30):.1f} GiB; {r['repeat']} repetitions. Medians, with the range in brackets.")
-        yield ""
+    yield from table(["scenario", "made by", "repetitions", "Linux", "QEMU", "CPUs", "GiB"], (
+        [", ".join(r["scenarios"]), f"`{r['command']}`", str(r["repeat"]), h["kernel"], h["qemu"], str(h["cpus"]),
+         f"{h['memory'] / GIB:.1f}"] for r in results for h in [r["host"]]))
     yield "## Targets"
     yield ""
     yield from table(["what", "target", "reached", ""], targets.rows(data))
@@ -256,19 +254,21 @@ def write(out, name, text):
 
 
 def main():
-    out, command = sys.argv[1:]
+    out = sys.argv[1]
     results = []
-    for part in ("host", "pair"):
-        path = os.path.join(out, part, "result.json")
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as f:
-                results.append(json.load(f))
+    for name in (*SCENARIOS, "two-hosts"):
+        part = os.path.join(out, "run", name)
+        # Without the command it was interrupted
+        if not (os.path.exists(f"{part}/result.json") and os.path.exists(f"{part}/command")):
+            continue
+        with open(f"{part}/result.json", encoding="utf-8") as f:
+            results.append(json.load(f))
+        with open(f"{part}/command", encoding="utf-8") as f:
+            results[-1]["command"] = f.read().strip()
     data = Data(results)
-    order = [*SCENARIOS, "two-hosts"]
-    data.scenarios = dict(sorted(data.scenarios.items(), key=lambda kv: order.index(kv[0])))
-    text = "\n".join(markdown(data, results, command)) + "\n"
+    text = "\n".join(markdown(data, results)) + "\n"
     write(out, "result.md", text)
-    write(out, "result.json", json.dumps({"command": command, "results": results}))
+    write(out, "result.json", json.dumps(results))
     plots(data, out)
     print(text.split("## Scenarios")[0].split("## Targets")[1].strip())
 

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 
-from lab import read
+from lab import Failed, read
 
 INTERVAL = 0.05
 TICK = os.sysconf("SC_CLK_TCK")
@@ -47,7 +47,7 @@ class Sampler(threading.Thread):
         super().__init__(daemon=True)
         self.gap, self.gaps = gap, []
         self.source, self.target = source, target
-        self.rows, self.over = [], threading.Event()
+        self.rows, self.over, self.error = [], threading.Event(), None
         self.cpu = {"source": [], "target": []}     # of QEMU: (time, seconds)
         self.memory = {"source": [], "target": []}
 
@@ -76,13 +76,20 @@ class Sampler(threading.Thread):
     def run(self):
         n = 0
         while not self.over.is_set():
-            self.take(n)
+            try:
+                self.take(n)
+            except (Failed, OSError, ValueError) as e:
+                self.error = e
+                return
             n += 1
             self.over.wait(INTERVAL)
 
     def end(self):
+        """The last sample; fails if one before it did"""
         self.over.set()
         self.join()
+        if self.error:
+            raise Failed(f"the sampler ended early: {self.error}")
         self.take()
 
     def at(self, when, column):

@@ -39,13 +39,13 @@ class Scenario:
 
 def filled(gib, **more):
     return Scenario(f"idle, {gib} GiB filled", gib * 1064 + 216, f"wl.fill={gib}G wl.mem=32M wl.rate=0",
-                    ALL, smp=2, **more)
+                    ALL, smp=2, limit=60 * gib, **more)
 
 
 def dirty(pattern, hot, **more):
     return Scenario(f"writes, {pattern}, {hot} MiB hot", 1536,
                     f"wl.mem=1G wl.hot={hot}M wl.pattern={pattern[:6]} wl.rate=0",
-                    limit=20, **more)
+                    limit=40, **more)
 
 
 LADDER = [50, 100, 200, 400, 800, 1600, 3200]
@@ -67,8 +67,10 @@ SCENARIOS = {
     "slowdown": Scenario("writes all it can, 16 MiB hot", 1536,
                          "wl.fill=1G wl.mem=32M wl.hot=16M wl.rate=max"),
     "disk": Scenario("virtio-blk load", 1280, "wl.fill=1G wl.mem=32M wl.rate=0 wl.disk=100", disk=True),
-    "wan": Scenario("1 Gbit/s, 100 ms", 1280, FILL, link="delay 50ms rate 1gbit limit 100000"),
-    "loss": Scenario("1 Gbit/s, 1 % loss", 1280, FILL, link="rate 1gbit loss 1% limit 100000"),
+    "wan": Scenario("1 Gbit/s, 100 ms", 1280, FILL, limit=240,
+                    link="delay 50ms rate 1gbit limit 100000"),
+    "loss": Scenario("1 Gbit/s, 1 % loss", 1280, FILL, limit=240,
+                     link="rate 1gbit loss 1% limit 100000"),
 }
 QUICK = ("idle-1g", "dirty-50")
 FULL = tuple(n for n in SCENARIOS if n != "dirty-50")

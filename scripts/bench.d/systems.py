@@ -18,24 +18,34 @@ from lab import BUILD, OUT, Failed, Qmp, run
 PORT = 4444
 DOWNTIME_MS = 300
 HUGE = 1 << 40          # bytes per second: no limit
+PLACE = "dd to tmpfs"   # how fast one CPU makes and fills pages
+CAPABILITIES = ("multifd", "zero-copy-send")
 
 
 class Moment(threading.Thread):
-    """When did a QEMU tell an event of its guest? None: not seen"""
+    """When did a QEMU tell an event of its guest? None: not seen until over is set.
+    A monitor serves one client at a time, so it is left as soon as it can be."""
 
-    def __init__(self, path, event, seconds):
+    def __init__(self, path, event):
         super().__init__(daemon=True)
-        self.path, self.event, self.seconds, self.at = path, event, seconds, None
+        self.path, self.event, self.at, self.over = path, event, None, threading.Event()
         self.start()
 
     def run(self):
+        while not self.at and not self.over.is_set():
+            try:
+                self.listen()
+            except (Failed, OSError):
+                self.over.wait(0.05)    # there is no QEMU yet, or no longer
+
+    def listen(self):
+        qmp = Qmp(self.path, 0)
         try:
-            qmp = Qmp(self.path, self.seconds)
-            seen = qmp.wait(self.event, time.monotonic() + self.seconds)
-            self.at = seen and seen[0]
+            while not self.at and not self.over.is_set():
+                seen = qmp.wait(self.event, time.monotonic() + 0.2)
+                self.at = seen and seen[0]
+        finally:
             qmp.close()
-        except (Failed, OSError):
-            pass        # there is no guest
 
 
 class Vmmig:
@@ -62,10 +72,18 @@ class Vmmig:
         return source.words(*words)
 
     def move(self, source, target, limit):
+        moments = [Moment(side.path("/run/g.mon"), event) if side.local else None
+                   for side, event in ((source, "STOP"), (target, "RESUME"))]
+        try:
+            report = self.report(source, target, limit)
+            return report and self.result(report, *moments)
+        finally:
+            for m in filter(None, moments):
+                m.over.set()
+
+    def report(self, source, target, limit):
+        """What vmmig-qemu says about its move; None: it was not done in time"""
         out = b""
-        stop, arrival = (
-            Moment(side.path("/run/g.mon"), event, limit + 60) if side.local else None
-            for side, event in ((source, "STOP"), (target, "RESUME")))
         with open(f"{OUT}/vmmig.log", "w", encoding="utf-8") as log, \
                 subprocess.Popen(self.command(source, target, limit), stdin=subprocess.DEVNULL,
                                  stdout=subprocess.PIPE, stderr=log) as process, \
@@ -75,6 +93,10 @@ class Vmmig:
             while True:
                 if not wait.select(max(0, end - time.monotonic())):
                     process.terminate()
+                    try:
+                        process.wait(60)
+                    except subprocess.TimeoutExpired:
+                        process.kill()
                     raise Failed("vmmig-qemu does not end")
                 data = os.read(process.stdout.fileno(), 65536)
                 if not data:
@@ -89,7 +111,7 @@ class Vmmig:
             if "time limit" in (report.get("error") or ""):
                 return None
             raise Failed(f"vmmig-qemu: {report.get('error')}")
-        return self.result(report, stop, arrival)
+        return report
 
     @staticmethod
     def result(report, stop, arrival):
@@ -106,7 +128,8 @@ class Vmmig:
             "start": end and end - seconds, "end": end, "total_s": seconds,
             "stop": stop and stop.at,
             "downtime_ms": us["downtime"] / 1e3, "setup_s": us["setup"] / 1e6,
-            "scans_ms": us["final-scan"] / 1e3 + report["ram"]["confirm-ns"] / 1e6, "kernel_bytes": report["ram"]["kernel-bytes"],
+            "scans_ms": us["final-scan"] / 1e3 + report["ram"]["confirm-ns"] / 1e6,
+            "kernel_bytes": report["ram"]["kernel-bytes"],
             "kernel_cpu_source_s": us["cpu-source"] / 1e6,
             "kernel_cpu_target_s": us["cpu-destination"] / 1e6,
             "passes": report["ram"]["passes"], "report": report,
@@ -118,9 +141,9 @@ class Qemu:
         self.name, self.title, self.capabilities = name, title, capabilities
 
     def settings(self, do):
-        if self.capabilities:
-            do("migrate-set-capabilities", capabilities=[
-                {"capability": c, "state": True} for c in self.capabilities])
+        # The source was the target of another system
+        do("migrate-set-capabilities", capabilities=[
+            {"capability": c, "state": c in self.capabilities} for c in CAPABILITIES])
         values = {"max_bandwidth": HUGE, "downtime_limit": DOWNTIME_MS}
         if "multifd" in self.capabilities:
             values["multifd_channels"] = 2
@@ -180,6 +203,6 @@ SYSTEMS = [
     Vmmig("vmmig-2", 2),
     Qemu("precopy", "QEMU precopy"),
     Qemu("multifd", "QEMU multifd, 2 channels", ("multifd",)),
-    Qemu("zerocopy", "QEMU multifd, zero-copy-send", ("multifd", "zero-copy-send")),
+    Qemu("zerocopy", "QEMU multifd, zero-copy-send", CAPABILITIES),
 ]
 BY_NAME = {s.name: s for s in SYSTEMS}

@@ -14,7 +14,7 @@ def at_least(value, limit):
     return "not measured" if value is None else "pass" if value >= limit else "miss"
 
 
-def show(value, text="{:.2f} x"):
+def show(value, text="{:.3f} x"):
     return "-" if value is None else text.format(value)
 
 
@@ -29,7 +29,7 @@ def against(data, scenario, what, peer, system="vmmig-1"):
 def idle(data, wanted="idle-4g"):
     """The scenario of the target, or the one that was measured"""
     for name in (wanted, "idle-1g", "idle-8g"):
-        if data.median(name, "vmmig-1", "total_s") is not None:
+        if None not in (data.median(name, s, "total_s") for s in ("vmmig-1", "multifd")):
             return name
     return wanted
 
@@ -67,11 +67,16 @@ def writes(data):
         rates = {k: v["rate"] for k, v in info.get("converges", {}).items()}
         if not rates:
             continue
-        value = divide(rates.get("vmmig-1"), rates.get("multifd"))
-        text = show(value)
+        ours, theirs = rates.get("vmmig-1"), rates.get("multifd")
+        value = divide(ours, theirs)
+        verdict = at_least(value, 1.5)
+        if {"vmmig-1", "multifd"} <= rates.keys() and not (ours and theirs):
+            verdict = "pass" if ours else "miss"
+        text = f"{ours or 0:.0f} of {theirs or 0:.0f} MB/s, {show(value)}"
         if info["converges"].get("vmmig-1", {}).get("guest_limit"):
-            text += " (vmmig: all that the guest can do)"
-        yield f"{name}: highest rate that converges, of multifd's", ">= 1.5 x", text, at_least(value, 1.5)
+            text += " (all that the guest can write)"
+            verdict = "guest's limit" if verdict == "miss" else verdict
+        yield f"{name}: highest rate that converges, of multifd's", ">= 1.5 x", text, verdict
     ours, theirs = (data.median("slowdown", s, "slowdown") for s in ("vmmig-1", "multifd"))
     yield ("slowdown: guest slower while it moves", f"<= multifd's ({show(theirs, '{:.0%}')})",
            show(ours, "{:.0%}"), "not measured" if None in (ours, theirs) else at_most(ours, theirs))
