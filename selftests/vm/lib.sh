@@ -102,13 +102,11 @@ stop_guest() {
 
 # mixed_up a|b: does a vCPU have the registers of the host that runs it? Emulated
 # SVM does that at times: the vCPU then stands at VMRUN in the host's own kvm_amd
-# and can go nowhere, as the guest's page tables know nothing of it. Mostly that
-# resets the guest; QEMU has the registers of that moment in its log.
+# and can go nowhere, as the guest's page tables know nothing of it.
 mixed_up() {
 	# shellcheck disable=SC2016
 	on "$1" bash -c 'at=$(awk "\$3 == \"__svm_vcpu_run\" { print \$1; exit }" /proc/kallsyms)
-		for rip in $({ vm qmp g "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"info registers -a\"}}"
-				cat /vmmig-out/g.*.qemu.log; } | grep -ao "RIP=[0-9a-f]*" | cut -c5-); do
+		for rip in $(vm qmp g "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"info registers -a\"}}" | grep -o "RIP=[0-9a-f]*" | cut -c5-); do
 			far=$((0x$rip - 0x$at))
 			[ "$far" -lt 0 ] || [ "$far" -gt 1024 ] || exit 0
 		done
@@ -155,6 +153,9 @@ healthy() {
 		[ "$(field "$what" "$after")" = 0 ] || bad+=" $what,"
 	done
 	[ "$(field tcp_ok "$after")" = true ] || bad+=" its TCP connection,"
+	# Its counters are at zero again then, and what it does seems to stand still
+	v=$(field uptime_s "$after")
+	! awk "BEGIN { exit !(${v:-0} < $(field uptime_s "$before") + 0) }" || bad+=" it has rebooted by itself,"
 	[ -n "$bad" ] || return 0
 	echo "guest on host$where:${bad%,}"
 	echo "$after"
