@@ -176,11 +176,8 @@ class Bench:
         row["bad"] = after["mem_bad"] + after["disk_bad"]
         row["rate_before"] = before["status"]["dirty_mb_s"]
         if before["work"] > 1:
-            # What is lost in the set-up counts for the move, its time does not
-            gap = row["guest_gap_ms"] / 1e3
             row["work_before"] = before["work"]
             row["work_lost_s"] = seconds - (after["work_done"] - work) / before["work"]
-            row["slowdown"] = (row["work_lost_s"] - gap) / (got["total_s"] - gap)
 
     @staticmethod
     def say(name, system, row):

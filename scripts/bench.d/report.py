@@ -28,7 +28,6 @@ COLUMNS = (
     ("wire_per_used", "wire / used", 1, "{:.3f}"),
     ("cpu_per_gib", "CPU s/GiB, host-wide", 1, "{:.2f}"),
     ("memory", "memory MiB", MIB, "{:.1f}"),
-    ("slowdown", "guest slower", 0.01, "{:.0f} %"),
     ("work_lost_s", "work lost s", 1, "{:.2f}"),
 )
 BUDGET = (

@@ -77,9 +77,8 @@ def writes(data):
             text += " (all that the guest can write)"
             verdict = "guest's limit" if verdict == "miss" else verdict
         yield f"{name}: highest rate that converges, of multifd's", ">= 1.5 x", text, verdict
-    ours, theirs = (data.median("slowdown", s, "slowdown") for s in ("vmmig-1", "multifd"))
-    yield ("slowdown: guest slower while it moves", f"<= multifd's ({show(theirs, '{:.0%}')})",
-           show(ours, "{:.0%}"), "not measured" if None in (ours, theirs) else at_most(ours, theirs))
+    value = against(data, "slowdown", "work_lost_s", "multifd")
+    yield "slowdown: work that the guest lost, of multifd's", "<= 1 x", show(value), at_most(value, 1)
 
 
 def others(data):
