@@ -158,16 +158,23 @@ TEST_F_TIMEOUT(wire, hello_mutated, 240)
 	}
 }
 
-TEST_F(wire, hello_with_more_blocks)
+/* A hello with a second block */
+static void hello_of_two(struct hello_wire *h, const char *id, uint64_t pages)
 {
 	struct vmmig_msg msg = { .type = VMMIG_MSG_HELLO, .len =
 		sizeof(struct vmmig_hello_wire) + 2 * sizeof(struct vmmig_block_wire) };
+
+	peer_hello(h, PAGES);
+	vmmig_proto_encode(&h->head, &msg);
+	h->hello.nr_blocks = 2;
+	vmmig_proto_encode_block(&h->block[1], id, pages);
+}
+
+TEST_F(wire, hello_with_more_blocks)
+{
 	struct hello_wire h;
 
-	peer_hello(&h, PAGES);
-	vmmig_proto_encode(&h.head, &msg);
-	h.hello.nr_blocks = 2;
-	vmmig_proto_encode_block(&h.block[1], BLOCK_ID, PAGES);
+	hello_of_two(&h, BLOCK_ID, PAGES);
 	ASSERT_EQ(0, begin(self));
 	peer_write(self->fd, &h, sizeof(h));
 	refuses(_metadata, self, "two blocks", "the peer has 2 RAM blocks, this side 1");
@@ -221,14 +228,10 @@ TEST_F(wire, second_stream_says_why)
 TEST_F(wire, empties_before_it_answers)
 {
 	const unsigned int pages = 16384;
-	struct vmmig_msg msg = { .type = VMMIG_MSG_HELLO, .len =
-		sizeof(struct vmmig_hello_wire) + 2 * sizeof(struct vmmig_block_wire) };
+	struct vmmig_msg msg;
 	struct hello_wire h;
 
-	peer_hello(&h, PAGES);
-	vmmig_proto_encode(&h.head, &msg);
-	h.hello.nr_blocks = 2;
-	vmmig_proto_encode_block(&h.block[1], "more", pages);
+	hello_of_two(&h, "more", pages);
 	move_block(&self->m, "more", (size_t)pages * PAGE);
 	ASSERT_EQ(0, begin(self));
 	ram_fill(self->m.block[1].dst, 0, (size_t)(pages - 1) * PAGE, 98);

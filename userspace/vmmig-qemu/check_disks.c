@@ -135,20 +135,21 @@ static void check_disk(struct vm *vm, const struct strv *args,
 	struct json_object *medium = js_get(disk, "inserted");
 	char *path = image_path(js_str(medium, "file"));
 	const char *name = js_str(disk, "device");
+	bool local;
 
 	if (medium && is_new(vm, args, medium, path))
 		findings_add(f, FINDING_REFUSED, FINDING_HERE,
 			     "disk %s is in use but QEMU's command line says another (a snapshot, mirror, commit or change of medium?), which the destination would open; name it with --dest-replace",
 			     image_name(medium, path));
 	/* Firmware variables go along with the state of the flash. */
-	if (!path || path[0] != '/' || (name && starts_with(name, "pflash")) ||
-	    !is_local_file(vm->pid, path))
-		;
-	else if (js_bool(medium, "ro"))
+	local = path && path[0] == '/' &&
+		!(name && starts_with(name, "pflash")) &&
+		is_local_file(vm->pid, path);
+	if (local && js_bool(medium, "ro"))
 		findings_add(f, FINDING_OK, FINDING_HERE,
 			     "read-only disk %s is a local file: the destination needs one with the same content",
 			     path);
-	else
+	else if (local)
 		findings_add(f, FINDING_WARNING, FINDING_HERE,
 			     "disk %s is on a local file system: disks are not copied, the destination opens its own file of that name; use NFS, NBD or the like",
 			     path);
