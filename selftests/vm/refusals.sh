@@ -23,7 +23,8 @@ refused_vm() {
 	qemu-system-x86_64 -S -name x -nodefaults -display none -daemonize -pidfile /run/x.pid \
 		-qmp unix:/run/x.qmp,server=on,wait=off "$@" || return
 	while read -r qmp; do
-		[ -z "$qmp" ] || /vmmig-guest/ask -q /run/x.qmp 30 "$qmp"
+		[ -n "$qmp" ] || continue
+		/vmmig-guest/ask -q /run/x.qmp 30 "$qmp"
 		sleep 0.5
 	done <<<"${BEFORE-}"
 	out=$(timeout 60 vmmig-qemu check --qmp /run/x.qmp 2>&1) || rc=$?
