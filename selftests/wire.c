@@ -78,6 +78,8 @@ static void refuses(struct __test_metadata *_metadata, FIXTURE_DATA(wire) *self,
 	struct move *m = &self->m;
 
 	peer_recv_reason(self->fd, self->reason, sizeof(self->reason));
+	/* It waits a second for that */
+	shutdown(self->fd, SHUT_WR);
 	EXPECT_EQ(VMMIG_STATE_FAILED, move_wait(m, m->dst, IN_END))
 		TH_LOG("%s: %s", what, m->err.text);
 	EXPECT_TRUE(!!strstr(m->err.text, words))
@@ -156,6 +158,19 @@ TEST_F_TIMEOUT(wire, hello_mutated, 240)
 		refuses(_metadata, self, mut->what, mut->words);
 		EXPECT_TRUE(untouched(self)) TH_LOG("%s: RAM was changed", mut->what);
 	}
+}
+
+TEST_F(wire, refused_peer_that_stays)
+{
+	struct move *m = &self->m;
+	int64_t from;
+
+	ASSERT_EQ(0, begin(self));
+	from = now_ms();
+	peer_send(self->fd, VMMIG_MSG_END, 0, 0, 0, 0, 0);
+	ASSERT_EQ(0, peer_recv_reason(self->fd, self->reason, sizeof(self->reason)));
+	EXPECT_EQ(VMMIG_STATE_FAILED, move_wait(m, m->dst, IN_END));
+	EXPECT_GT(5000, now_ms() - from);
 }
 
 /* A hello with a second block */

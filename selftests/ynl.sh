@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Promise: the YAML spec is the truth: the kernel's own YNL command line can
-# talk to the module by it, and the generated files come from it unchanged.
-# Catches: generated files that were edited or forgotten, a spec that the
-# kernel's tools do not understand, attributes that differ from it.
+# talk to the module by it. (That the generated files come from it unchanged is
+# a matter of lint, see scripts/check.d/suites.sh.)
+# Catches: a spec that the kernel's tools do not understand, attributes that
+# differ from it.
 cd "$(dirname "$0")" || exit
 # shellcheck source=lib.sh
 . ./lib.sh
@@ -18,21 +19,12 @@ ynl() { PYTHONDONTWRITEBYTECODE=1 python3 "$LINUX/tools/net/ynl/cli.py" --spec "
 # Emulated, the schema takes longer than all else; once is enough
 quick() { ynl --no-schema "$@"; }
 
-# The generator takes the name of its output for the header that it includes.
-# YNL looks for the schema beside the spec, the generator names the spec as in a tree
+# YNL looks for the schema beside the spec
 SPEC_IN=Documentation/netlink/specs/vmmig.yaml
 make_tree() {
 	mkdir -p "$WORK/tree/Documentation/netlink/specs" &&
 		cp "$LINUX"/Documentation/netlink/*.yaml "$WORK/tree/Documentation/netlink/" &&
-		cp "$SPEC" "$WORK/tree/$SPEC_IN" && : >"$WORK/tree/MAINTAINERS"
-}
-
-generated() {	# MODE --header|--source FILE
-	(cd "$WORK/tree" && PYTHONDONTWRITEBYTECODE=1 python3 "$LINUX/tools/net/ynl/ynl-gen-c.py" \
-		--mode "$1" "$2" --spec "$SPEC_IN" -o "$WORK/${3##*/}") || return
-	diff -u "$TOP/$3" "$WORK/${3##*/}" >"$WORK/diff" && return
-	sed 's/^/# /' "$WORK/diff" | head -n 20
-	return 1
+		cp "$SPEC" "$WORK/tree/$SPEC_IN"
 }
 
 answers() {
@@ -53,12 +45,9 @@ cancels() {
 }
 
 ktap_print_header
-ktap_set_plan 8
+ktap_set_plan 5
 log_mark
 make_tree || skip_all "cannot make a tree for YNL"
-check "uapi/linux/vmmig.h is what the spec gives" generated uapi --header uapi/linux/vmmig.h
-check "kmod/netlink-gen.h is what the spec gives" generated kernel --header kmod/netlink-gen.h
-check "kmod/netlink-gen.c is what the spec gives" generated kernel --source kmod/netlink-gen.c
 load
 random_file a 16
 check "a session to talk about" move a --rate-limit 1M --name ynl

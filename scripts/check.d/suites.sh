@@ -61,6 +61,26 @@ spdx() {
 	return "$rc"
 }
 
+# The kernel's generator takes the name of its output for the header that it
+# includes, and names the spec as in a tree
+generated() {
+	BINDS="$TOP vmmig"$'\n'"$LINUX vmmig-linux" in_root "$(root_dir trixie)" bash -c '
+		spec=Documentation/netlink/specs/vmmig.yaml rc=0
+		tree=$(mktemp -d) && cd "$tree" && mkdir -p "${spec%/*}" || exit
+		cp /vmmig-linux/Documentation/netlink/*.yaml Documentation/netlink/
+		cp "/vmmig/$spec" "$spec" && : >MAINTAINERS
+		while read -r mode what file; do
+			python3 -B /vmmig-linux/tools/net/ynl/ynl-gen-c.py --mode "$mode" "$what" \
+				--spec "$spec" -o "${file##*/}" && diff -u "/vmmig/$file" "${file##*/}" || rc=1
+		done <<-END
+			uapi --header uapi/linux/vmmig.h
+			kernel --header kmod/netlink-gen.h
+			kernel --source kmod/netlink-gen.c
+		END
+		rm -r "$tree"
+		exit $rc'
+}
+
 suite_lint() {
 	if ! command -v shellcheck >/dev/null; then
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -q=2 --no-install-recommends \
@@ -73,6 +93,7 @@ suite_lint() {
 		step_skip "shellcheck" "cannot be installed"
 	fi
 	step "every source file names its license" spdx
+	step "uapi/linux/vmmig.h and kmod/netlink-gen.* are what the spec gives" generated
 	echo "1..$STEP"
 }
 
