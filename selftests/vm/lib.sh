@@ -100,6 +100,9 @@ stop_guest() {
 	b rm -f /dev/shm/g.ram /dev/shm/g.vmem
 }
 
+# One QMP command for the guest at A
+qmp_g() { vm qmp g "$1" | grep -q '"return"'; }
+
 # mixed_up a|b: does a vCPU have the registers of the host that runs it? Emulated
 # SVM does that at times: the vCPU then stands at VMRUN in the host's own kvm_amd
 # and can go nowhere, as the guest's page tables know nothing of it.
