@@ -108,6 +108,20 @@ plugged_meanwhile() {
 	qmp_g "$UNPLUG" && return "$rc"
 }
 
+medium() {
+	qmp_g "{\"execute\":\"blockdev-change-medium\",\"arguments\":{\"id\":\"cd\",\"filename\":\"/run/$1.img\",\"format\":\"raw\"}}"
+}
+
+# The destination has opened what the command line names
+medium_meanwhile() {
+	local change rc=0
+	truncate -s 1M /run/two.img
+	{ until_ok 20 eval 'vmmigctl status | grep -q bulk' && medium two; } &
+	change=$!
+	fails_at --bandwidth 16M --timeout 6 --timeout-action stop && grep "disk /run/two.img came into use meanwhile" /run/fail.out || rc=1
+	wait "$change" && medium one && return "$rc"
+}
+
 # Whoever has another monitor can use it while the VM stands still
 meddled() {	# COMMAND WHAT_IT_DOES
 	fails_at --hook-stopped "vm qmp g '{\"execute\":\"$1\"}'" && grep "the VM was $2 while" /run/fail.out
@@ -139,8 +153,9 @@ unplugged_before() {
 # With little to copy and to do, as that is done so often
 CALM="wl.rate=20 wl.mem=48M wl.beat=20 wl.udp=20 wl.tcp=20"
 guest_that_fails() {
+	truncate -s 1M /run/one.img && b truncate -s 1M /run/one.img || return
 	APPEND=$CALM start_guest --machine q35 --smp 2 \
-		--qemu "-chardev null,id=sparec -device virtserialport,chardev=sparec,id=spare -device virtio-rng-pci"
+		--qemu "-chardev null,id=sparec -device virtserialport,chardev=sparec,id=spare -device virtio-rng-pci -drive if=none,id=one,media=cdrom,format=raw,file=/run/one.img -device ide-cd,drive=one,id=cd"
 }
 
 guest_with_daemon() {
@@ -175,6 +190,7 @@ failures() {
 	f "Ctrl-C while pages are sent" ctrl_c
 	f "a device that was plugged in" plugged_before
 	f "a device that is plugged in meanwhile" plugged_meanwhile
+	f "a medium that is changed meanwhile" medium_meanwhile
 	f "a device that is plugged in when the VM is stopped" plugged_at_the_end
 	f "somebody else resumes the stopped VM" meddled cont resumed
 	f "somebody else resets the stopped VM" meddled system_reset reset

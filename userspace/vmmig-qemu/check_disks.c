@@ -103,14 +103,35 @@ static char *image_path(const char *file)
 	return found;
 }
 
+/* Does the -drive of that id name a path? */
+static bool drive_has_path(const struct strv *args, const char *id)
+{
+	bool found = false;
+
+	for (size_t i = 1; i < args->n && !found; i++) {
+		char *file, *path;
+
+		if (!has_value(args->v[i], "id", id))
+			continue;
+		file = keyval_get(args->v[i], "file");
+		path = image_path(file);
+		found = path != NULL;
+		free(path);
+		free(file);
+	}
+	return found;
+}
+
 /*
  * Would the destination open another image? Where that cannot be told, as a
- * file of options or a remote name in QEMU's own words is not seen: false.
+ * file of options is not seen, or both names are remote and QEMU has its own
+ * words for one: false.
  */
 static bool is_new(struct vm *vm, const struct strv *args,
-		   struct json_object *medium, const char *path)
+		   struct json_object *disk, const char *path)
 {
-	const char *node = js_str(medium, "node-name");
+	const char *node = js_str(js_get(disk, "inserted"), "node-name");
+	const char *device = js_str(disk, "device");
 
 	if (strv_has(&vm->args, "-readconfig") ||
 	    strv_has(&vm->args, "--readconfig"))
@@ -118,7 +139,9 @@ static bool is_new(struct vm *vm, const struct strv *args,
 	if (node && node[0] && node[0] != '#' &&
 	    !uses_node(&vm->args, node) && !uses_node(args, node))
 		return true;
-	return path && !names_file(&vm->args, path) && !names_file(args, path);
+	if (!path)
+		return device && device[0] && drive_has_path(args, device);
+	return !names_file(&vm->args, path) && !names_file(args, path);
 }
 
 static const char *image_name(struct json_object *medium, const char *path)
@@ -137,7 +160,7 @@ static void check_disk(struct vm *vm, const struct strv *args,
 	const char *name = js_str(disk, "device");
 	bool local;
 
-	if (medium && is_new(vm, args, medium, path))
+	if (medium && is_new(vm, args, disk, path))
 		findings_add(f, FINDING_REFUSED, FINDING_HERE,
 			     "disk %s is in use but QEMU's command line says another (a snapshot, mirror, commit or change of medium?), which the destination would open; name it with --dest-replace",
 			     image_name(medium, path));
@@ -174,18 +197,16 @@ int check_disks_again(struct vm *vm, const struct strv *args,
 		      struct vmmig_error *err)
 {
 	struct json_object *disks = NULL;
-	struct vmmig_error unused;
-	int ret = 0;
+	int ret;
 
-	/* No answer says nothing about the images. */
-	qmp_call(vm->qmp, "query-block", NULL, &disks, &unused);
+	ret = qmp_call(vm->qmp, "query-block", NULL, &disks, err);
 	for (size_t i = 0; !ret && json_object_is_type(disks, json_type_array) &&
 	     i < json_object_array_length(disks); i++) {
-		struct json_object *medium =
-			js_get(json_object_array_get_idx(disks, i), "inserted");
+		struct json_object *disk = json_object_array_get_idx(disks, i);
+		struct json_object *medium = js_get(disk, "inserted");
 		char *path = image_path(js_str(medium, "file"));
 
-		if (medium && is_new(vm, args, medium, path))
+		if (medium && is_new(vm, args, disk, path))
 			ret = vmmig_fail(err, -EREMOTEIO,
 					 "disk %s came into use meanwhile, and the destination has another; start again with --dest-replace",
 					 image_name(medium, path));

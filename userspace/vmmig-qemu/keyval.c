@@ -148,8 +148,7 @@ static bool json_names(struct json_object *o, const char *value)
 	}
 	if (json_object_is_type(o, json_type_object)) {
 		json_object_object_foreach(o, key, member) {
-			(void)key;
-			if (json_names(member, value))
+			if (strcmp(key, "backing") && json_names(member, value))
 				return true;
 		}
 	}
@@ -178,9 +177,11 @@ bool keyval_names(const char *text, const char *value)
 	keyval_split(text, &parts);
 	for (size_t i = 0; i < parts.n && !found; i++) {
 		const char *equal = strchr(parts.v[i], '=');
-		char *have = str_replace(equal ? equal + 1 : parts.v[i],
-					 ",,", ",");
+		char *have;
 
+		if (starts_with(parts.v[i], "backing."))
+			continue;
+		have = str_replace(equal ? equal + 1 : parts.v[i], ",,", ",");
 		found = is_named(have, value) ||
 			(starts_with(have, "json:") &&
 			 json_text_names(have + 5, value));

@@ -18,7 +18,10 @@ int keyval_find(const struct strv *parts, const char *key);
 char *keyval_get(const char *text, const char *key);
 /* @text with @key set to @value, either form; the caller frees it. */
 char *keyval_set(const char *text, const char *key, const char *value);
-/* Is @value the whole value of any key, or what follows a "protocol:" in it? */
+/*
+ * Is @value the whole value of any key, or what follows a "protocol:" in it? What
+ * is behind another image, "backing", does not count.
+ */
 bool keyval_names(const char *text, const char *value);
 /* Is any key of @keys there, at any depth, or a value beginning /dev/fdset/? */
 bool keyval_carries_fd(const char *text);

@@ -239,6 +239,10 @@ static void test_names(void)
 	      true);
 	names("{\"node-name\":[1,\"disk\"]}", "disk", true);
 	names("{broken", "/d.img", false);
+	/* What a commit has gone down to is behind the image that is named */
+	names("file=/top.img,backing.file.filename=/d.img", "/d.img", false);
+	names("{\"file\":{\"filename\":\"/top.img\"},\"backing\":{\"file\":"
+	      "{\"filename\":\"/d.img\"}}}", "/d.img", false);
 }
 
 int main(void)
