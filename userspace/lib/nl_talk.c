@@ -39,7 +39,7 @@ static void explain(struct talk *t, int code)
 	switch (-code) {
 	case EPERM:
 	case EACCES:
-		vmmig_fail(t->err, code, "%s: no permission; run it as root, or with CAP_SYS_ADMIN where the network namespace belongs to",
+		vmmig_fail(t->err, code, "%s: no permission; run it as root of the host; CAP_SYS_ADMIN of a container is not enough",
 			   t->what);
 		break;
 	case ENOENT:

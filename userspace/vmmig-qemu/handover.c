@@ -214,7 +214,7 @@ static int handover_freeze(struct migration *m, struct vmmig_error *err)
 	if (ret)
 		return ret;
 	/* What is left is short, and the VM stands still for it. */
-	if (m->o->bandwidth)
+	if (m->s.rate_limit)
 		vmmig_nl_set_rate(m->nl, m->session, 0, &unused);
 	ret = vmmig_nl_finalize(m->nl, m->session, true, err);
 	if (!ret)

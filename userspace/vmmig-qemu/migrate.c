@@ -168,7 +168,7 @@ static int migrate_logging(struct migration *m, struct vmmig_error *err)
 
 	if (!qmp_said_no(ret) || m->o->tracking == VMMIG_TRACKING_RING)
 		return ret;
-	progress_step(m, "the dirty ring cannot be used, every pass scans all RAM: %s",
+	progress_warn(m, "the dirty ring cannot be used, every pass scans all RAM: %s",
 		      err->text);
 	return 0;
 }
@@ -308,8 +308,7 @@ static int migrate_steps(struct migration *m, struct vmmig_error *err)
 	source_init(&m->source, &m->vm);
 	ret = migrate_checks(m, false, &f, err);
 	progress_end(m);
-	findings_print(&f, m->o->verbose ? FINDING_OK : m->o->quiet ?
-		       FINDING_REFUSED : FINDING_WARNING);
+	findings_print(&f, m->o->verbose ? FINDING_OK : FINDING_WARNING);
 	findings_free(&f);
 	if (ret)
 		return ret;
@@ -326,7 +325,7 @@ static int migrate_steps(struct migration *m, struct vmmig_error *err)
 	m->rules.ring = m->s.tracking == VMMIG_TRACKING_RING;
 	m->rules.throttle = m->o->auto_converge && m->source.dirty_limit;
 	if (m->o->auto_converge && !m->rules.throttle)
-		progress_step(m, "--auto-converge needs a VM with a dirty ring, it has no effect");
+		progress_warn(m, "--auto-converge needs a VM with a dirty ring, it has no effect");
 	ret = precopy_run(m, err);
 	return ret ? ret : handover_run(m, err);
 }

@@ -120,6 +120,8 @@ void progress_show(struct migration *m);
 void progress_end(struct migration *m);
 __attribute__((format(printf, 2, 3)))
 void progress_step(struct migration *m, const char *fmt, ...);
+/* Also with --quiet */
+void progress_warn(struct migration *m, const char *fmt, ...);
 
 /* report.c */
 void report_print(struct migration *m, int code, const char *error);

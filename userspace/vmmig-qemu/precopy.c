@@ -80,7 +80,7 @@ static void precopy_warn(struct migration *m)
 	    m->converge.floor_ns <= m->rules.limit_ns)
 		return;
 	m->warned = true;
-	progress_step(m, "scanning all RAM and handing over will take about %lld ms, longer than the limit of %lld ms; more passes do not change that",
+	progress_warn(m, "scanning all RAM and handing over will take about %lld ms, longer than the limit of %lld ms; more passes do not change that",
 		      (long long)(m->converge.floor_ns / NSEC_PER_MSEC),
 		      (long long)(m->rules.limit_ns / NSEC_PER_MSEC));
 }

@@ -20,17 +20,31 @@ void progress_end(struct migration *m)
 	line_open = false;
 }
 
+static void progress_say(struct migration *m, const char *fmt, va_list ap)
+{
+	progress_end(m);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+}
+
 void progress_step(struct migration *m, const char *fmt, ...)
 {
 	va_list ap;
 
 	if (m->o->quiet)
 		return;
-	progress_end(m);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	progress_say(m, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+}
+
+void progress_warn(struct migration *m, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	progress_say(m, fmt, ap);
+	va_end(ap);
 }
 
 static void progress_line(const struct migration *m, char *line, size_t size)
