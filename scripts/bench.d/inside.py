@@ -113,6 +113,9 @@ class Bench:
             source.clean()
             row["ok"] = row["bad"] == 0
             self.verify(row)
+            if not row["ok"]:
+                row["error"] = "GUEST DATA IS WRONG"
+                self.another(name, scenario)
         else:
             row.setdefault("error", "does not converge")
             target.clean()
@@ -133,8 +136,12 @@ class Bench:
         try:
             self.sides[self.at].guest("status", 10)
         except ERRORS:
-            self.stop()
-            self.start(name, scenario, "--private" in self.guest_args)
+            self.another(name, scenario)
+
+    def another(self, name, scenario):
+        """Another guest, like the one that was lost"""
+        self.stop()
+        self.start(name, scenario, "--private" in self.guest_args)
 
     def figures(self, row, got, sampler, before):
         start, end = got["start"], got["end"]
@@ -356,7 +363,8 @@ def main():
         run(["vm", "peer", "stop"], check=False)
         for side in sides:
             side.end()
-    if any("error" in info for info in bench.result["scenarios"].values()):
+    errors = [i["error"] for i in (*bench.result["scenarios"].values(), *bench.result["moves"]) if "error" in i]
+    if any(e != "does not converge" for e in errors):
         sys.exit(1)
 
 
