@@ -73,6 +73,44 @@ host_qemu() {
 	EXEC="exec setpriv --pdeathsig KILL" in_root "$dir" qemu-system-x86_64 "$@"
 }
 
+# host_asks RUN COMMAND: of the monitor of a host's emulator
+host_asks() {
+	local ask
+	for ask in "$CACHE"/guest/*/ask; do
+		# Its path may be too long for a socket's
+		(cd "$1" && "$ask" -q qmp 5 \
+			'{"execute":"human-monitor-command","arguments":{"command-line":"'"$2"'"}}') |
+			sed 's/\\r\\n/\n/g; s/\\t/ /g'
+		return
+	done
+}
+
+# host_asleep RUN: the CPUs that stand in HLT while an interrupt is due that they
+# allow, each with those that wait
+host_asleep() {
+	local n
+	{
+		host_asks "$1" "info registers -a"
+		for n in $(seq 0 $((SMP - 1))); do host_asks "$1" "info lapic $n"; done
+	} 2>/dev/null | awk '
+		function hex(digit) { return index("0123456789abcdef", digit) - 1 }
+		/^CPU#/ { cpu = substr($1, 5) }
+		# RFLAGS.IF is bit 9
+		/^RIP=/ && / HLT=1/ { halted[cpu] = int(hex(substr($2, 10, 1)) / 2) % 2 }
+		/local APIC state for CPU/ { cpu = $NF }
+		/^IRR/ { due = $0; top = $NF + 0 }
+		/^APR/ && halted[cpu] && int(top / 16) > hex(substr($NF, 3, 1)) { print cpu, due }'
+}
+
+# host_sleeps RUN: is a CPU of it asleep for good? Its emulator has lost the flag
+# that lets interrupts through then, see README.md
+host_sleeps() {
+	local before
+	before=$(host_asleep "$1")
+	[ -n "$before" ] && sleep 2 && [ "$before" = "$(host_asleep "$1")" ] || return
+	echo "$before" >"$1/asleep"
+}
+
 # host_wait RUN OUT ROLE: waits for the end, says and returns the exit code
 host_wait() {
 	local run=$1 out=$2 role=$3 status=0 log
@@ -82,7 +120,10 @@ host_wait() {
 	else
 		{ wait "$(cat "$run/pid")"; } 2>/dev/null || status=$?
 	fi
-	if [ -e "$run/timeout" ]; then
+	if [ -e "$run/asleep" ]; then
+		say "host$role died: emulator ended as a CPU slept with interrupts due ($(paste -sd, "$run/asleep")); its console is $log"
+		return "$E_DIED"
+	elif [ -e "$run/timeout" ]; then
 		say "host$role: time out; its console is $log"
 		return "$E_TIMEOUT"
 	elif [ -e "$run/rc" ]; then

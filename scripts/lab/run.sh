@@ -85,8 +85,8 @@ run_timer() {
 		tail --pid="$SLEEP" -f /dev/null
 		[ -d "$RUN" ] && [ ! -e "$RUN/over" ] || exit 0
 		for d; do
-			touch "$d/timeout"
-			kill -9 "$(cat "$d/pid")"
+			host_sleeps "$d" || touch "$d/timeout"
 		done
+		for d; do kill -9 "$(cat "$d/pid")"; done
 	} </dev/null >/dev/null 2>&1 6>&- 7>&- 8>&- &
 }
