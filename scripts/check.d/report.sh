@@ -86,7 +86,7 @@ vcpu_mixed_up() {
 # run_suite NAME: its function writes KTAP; that it fails counts once more only
 # if no test of it did
 run_suite() {
-	local suite=$1 log=$LOGS/$1.log start=$SECONDS rc again console counts good bad skipped arg=''
+	local suite=$1 log=$LOGS/$1.log start=$SECONDS rc again repeated console counts good bad skipped arg=''
 	case $suite in *-*) arg=${suite#*-} ;; esac
 	echo "== $suite"
 	for again in yes ''; do
@@ -115,8 +115,8 @@ run_suite() {
 		bad=1 counts+=$'\n'"FAILED  $suite: no test ran"
 	fi
 	tail -n +2 <<<"$counts" | sed '/^$/d; s/^/   /'
-	again=$(grep -c '^# once more$' "$log")
-	[ "$again" = 0 ] || echo "   guests started anew, or tests repeated, for the emulator: $again"
+	repeated=$(grep -c '^# once more$' "$log")
+	[ "$repeated" = 0 ] || echo "   guests started anew, or tests repeated, for the emulator: $repeated"
 	[ "$bad" = 0 ] || echo "   log: $log"
 	# shellcheck disable=SC2034  # for the loop in check
 	SUITE_FAILED=$bad
