@@ -15,9 +15,12 @@ static int __init vmmig_init(void)
 {
 	int err;
 
-	err = vmmig_session_init();
+	err = vmmig_registry_init();
 	if (err)
 		return err;
+	err = vmmig_session_init();
+	if (err)
+		goto exit_registry;
 	err = vmmig_observer_init();
 	if (err)
 		goto exit_session;
@@ -31,6 +34,8 @@ exit_observer:
 	vmmig_observer_exit();
 exit_session:
 	vmmig_session_exit();
+exit_registry:
+	vmmig_registry_exit();
 	return err;
 }
 
@@ -40,6 +45,7 @@ static void __exit vmmig_exit(void)
 	genl_unregister_family(&vmmig_nl_family);
 	vmmig_observer_exit();
 	vmmig_session_exit();
+	vmmig_registry_exit();
 }
 
 module_init(vmmig_init);

@@ -99,11 +99,13 @@ struct vmmig_mappings {
 	bool armed;
 };
 
+/* mappings.c: who maps RAM */
 void vmmig_mappings_init(struct vmmig_mappings *maps,
 			 struct vmmig_block *blocks, unsigned int nr_blocks);
 int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len);
 void vmmig_mappings_release(struct vmmig_mappings *maps);
-bool vmmig_mappings_busy(struct vmmig_mappings *maps);
+struct vmmig_mm *vmmig_mappings_find(struct vmmig_mappings *maps,
+				     const struct mm_struct *mm);
 
 enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block,
 				      unsigned int *nr_maps, char *who,
@@ -112,9 +114,12 @@ bool vmmig_block_mapped_elsewhere(struct vmmig_block *block,
 				  const struct mm_struct *mm, char *who,
 				  size_t len);
 
-struct vmmig_mm *vmmig_mappings_find(struct vmmig_mappings *maps,
-				     const struct mm_struct *mm);
+/* notifier.c: what is taken away from them */
+extern const struct mmu_notifier_ops vmmig_mm_notifier_ops;
 const struct vmmig_map *
 vmmig_map_lookup(const struct vmmig_map_table *table, unsigned long addr);
+void vmmig_map_mark(const struct vmmig_map *map, unsigned long start,
+		    unsigned long end);
+bool vmmig_mappings_busy(struct vmmig_mappings *maps);
 
 #endif /* VMMIG_MAPPINGS_H */

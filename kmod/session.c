@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Life and death of sessions: making, finding, ending, remembering. */
+/* Life and death of a session: making, running, failing, ending. */
 
 #include <linux/ctype.h>
 #include <linux/file.h>
@@ -8,29 +8,18 @@
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/xarray.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
-#include <net/netns/generic.h>
 
 #include "session.h"
 #include "sock.h"
 #include "state.h"
 #include "trace.h"
 
-/* Ended sessions whose figures stay readable, per network namespace. */
-#define MAX_ENDED	128
-/* Sessions that run, on the whole host. */
-#define MAX_RUNNING	32
 /* A session that ends has so long to say goodbye before its sockets go. */
 #define KICK_DELAY	msecs_to_jiffies(500)
 /* How often to look whether the VM lives, whatever its session waits for. */
 #define WATCH_DELAY	HZ
-/*
- * Lowest limit of the bandwidth. A socket that paces more slowly than this
- * keeps pages of the guest for minutes after the session.
- */
-#define MIN_RATE	SZ_64K
 /* Progress events, and the interval of the byte rate. */
 #define PROGRESS_NS	(500 * NSEC_PER_MSEC)
 
@@ -38,33 +27,6 @@
 struct workqueue_struct *vmmig_wq;
 /* What must not wait for them: the final scan, and the end of sessions. */
 struct workqueue_struct *vmmig_short_wq;
-
-/**
- * struct vmmig_net - the sessions of a network namespace
- * @lock: protects the rest, and with it that a session found by its id lives
- * @sessions: by id, ended ones too
- * @ended: ended sessions, oldest first
- * @nr_ended: entries in @ended
- * @next_id: hint for the next id
- */
-struct vmmig_net {
-	struct mutex lock;	/* protects all of this */
-	struct xarray sessions;
-	struct list_head ended;
-	unsigned int nr_ended;
-	u32 next_id;
-};
-
-static unsigned int vmmig_net_id;
-static atomic_t nr_running;
-static atomic_t nr_works;
-
-/*
- * One RAM file is in one running session at most, on either side. Protects
- * busy_mappings; nests inside nothing.
- */
-static DEFINE_MUTEX(busy_lock);
-static DEFINE_XARRAY(busy_mappings);
 
 static void session_free(struct kref *ref)
 {
@@ -103,20 +65,6 @@ enum vmmig_state vmmig_session_state(struct vmmig_session *s)
 	return state;
 }
 
-static void session_unclaim_blocks(struct vmmig_session *s)
-{
-	unsigned int i;
-
-	mutex_lock(&busy_lock);
-	for (i = 0; i < s->nr_blocks; i++) {
-		unsigned long key = (unsigned long)s->blocks[i].mapping;
-
-		if (key && xa_load(&busy_mappings, key) == s)
-			xa_erase(&busy_mappings, key);
-	}
-	mutex_unlock(&busy_lock);
-}
-
 /*
  * Release what a session holds of others. Its figures stay. Called once, by
  * the session's own work or before that was started.
@@ -139,7 +87,7 @@ static void session_release(struct vmmig_session *s)
 	vmmig_observer_detach(&s->obs);
 	vmmig_mappings_release(&s->maps);
 
-	session_unclaim_blocks(s);
+	vmmig_registry_unclaim(s);
 	for (i = 0; i < s->nr_blocks; i++)
 		vmmig_block_close(&s->blocks[i]);
 
@@ -151,46 +99,6 @@ static void session_release(struct vmmig_session *s)
 	s->memcg = NULL;
 	put_net(s->net);
 	s->net = NULL;
-}
-
-/* A reference on a session that has ended but not given back everything. */
-static struct vmmig_session *session_ending(struct vmmig_session *s)
-{
-	if (!vmmig_state_ended(vmmig_session_state(s)))
-		return NULL;
-	kref_get(&s->ref);
-	return s;
-}
-
-static int session_claim_blocks(struct vmmig_session *s,
-				struct netlink_ext_ack *extack)
-{
-	struct vmmig_session *owner = NULL;
-	unsigned int i;
-	int err = 0;
-
-	mutex_lock(&busy_lock);
-	for (i = 0; i < s->nr_blocks && !err; i++) {
-		unsigned long key = (unsigned long)s->blocks[i].mapping;
-
-		err = xa_insert(&busy_mappings, key, s, GFP_KERNEL);
-		if (err == -EBUSY)
-			owner = session_ending(xa_load(&busy_mappings, key));
-	}
-	mutex_unlock(&busy_lock);
-
-	if (owner) {
-		/* It gives back what it holds, wait for that and try again. */
-		session_unclaim_blocks(s);
-		flush_work(&owner->work);
-		vmmig_session_put(owner);
-		return session_claim_blocks(s, extack);
-	}
-
-	if (err == -EBUSY)
-		NL_SET_ERR_MSG(extack,
-			       "RAM block: the file is in another session, or twice in this one; see the list of sessions");
-	return err;
 }
 
 static void session_announce(struct vmmig_session *s, enum vmmig_state old,
@@ -371,12 +279,21 @@ static void session_kick(struct work_struct *work)
 	vmmig_session_shutdown(s);
 }
 
-/* Under the lock: the end cancels the kick after its state. */
-static void session_end_soon(struct vmmig_session *s, unsigned long delay)
+/**
+ * vmmig_session_end_soon - shut the sockets down unless the session ends
+ * @s: the session
+ *
+ * A source gets a moment to notice by itself, as it has something to say. A
+ * destination is blocked in receiving.
+ *
+ * Context: Under the session's lock: the end cancels the kick after its state.
+ */
+void vmmig_session_end_soon(struct vmmig_session *s)
 {
 	lockdep_assert_held(&s->lock);
 	if (!vmmig_state_ended(s->state))
-		queue_delayed_work(vmmig_short_wq, &s->kick, delay);
+		queue_delayed_work(vmmig_short_wq, &s->kick,
+				   s->role == VMMIG_ROLE_SOURCE ? KICK_DELAY : 0);
 }
 
 /**
@@ -391,7 +308,7 @@ static void session_end_soon(struct vmmig_session *s, unsigned long delay)
 void vmmig_session_hurry(struct vmmig_session *s)
 {
 	spin_lock(&s->lock);
-	session_end_soon(s, KICK_DELAY);
+	vmmig_session_end_soon(s);
 	spin_unlock(&s->lock);
 }
 
@@ -404,9 +321,8 @@ static void session_watch(struct work_struct *work)
 		queue_delayed_work(vmmig_short_wq, &s->watch, WATCH_DELAY);
 		return;
 	}
-	/* A source may notice by itself and has something to say. */
 	spin_lock(&s->lock);
-	session_end_soon(s, s->role == VMMIG_ROLE_SOURCE ? KICK_DELAY : 0);
+	vmmig_session_end_soon(s);
 	spin_unlock(&s->lock);
 }
 
@@ -459,66 +375,6 @@ void vmmig_session_progress(struct vmmig_session *s)
 	vmmig_netlink_notify(s);
 }
 
-static void session_remember(struct vmmig_session *s)
-{
-	struct vmmig_net *vnet = net_generic(s->net, vmmig_net_id);
-	struct vmmig_session *oldest = NULL;
-
-	mutex_lock(&vnet->lock);
-	list_add_tail(&s->ended, &vnet->ended);
-	if (++vnet->nr_ended > MAX_ENDED) {
-		oldest = list_first_entry(&vnet->ended, struct vmmig_session,
-					  ended);
-		list_del(&oldest->ended);
-		vnet->nr_ended--;
-		xa_erase(&vnet->sessions, oldest->id);
-	}
-	mutex_unlock(&vnet->lock);
-	if (oldest)
-		vmmig_session_put(oldest);
-}
-
-/*
- * Works of all sessions together. Each stream has a slot of the workqueue for
- * the session's whole life, the first one that of the session. An unbound queue
- * divides its slots among the nodes by their CPUs, and all of our works may
- * come from the smallest one (wq_update_node_max_active(), kernel/workqueue.c).
- */
-static int max_works(void)
-{
-	unsigned int cpus, least = num_online_cpus();
-	int node;
-
-	for_each_online_node(node) {
-		cpus = cpumask_weight_and(cpumask_of_node(node),
-					  cpu_online_mask);
-		if (cpus)
-			least = min(least, cpus);
-	}
-	return max_t(int, WQ_UNBOUND_MAX_ACTIVE * least / num_online_cpus(),
-		     WQ_DFL_MIN_ACTIVE);
-}
-
-/* Is there room for another one? */
-static bool session_admit(const struct vmmig_session *s)
-{
-	int works = s->nr_streams;
-
-	if (!atomic_add_unless(&nr_running, 1, MAX_RUNNING))
-		return false;
-	if (atomic_add_return(works, &nr_works) <= max_works())
-		return true;
-	atomic_sub(works, &nr_works);
-	atomic_dec(&nr_running);
-	return false;
-}
-
-static void session_unadmit(const struct vmmig_session *s)
-{
-	atomic_sub(s->nr_streams, &nr_works);
-	atomic_dec(&nr_running);
-}
-
 static void session_work(struct work_struct *work)
 {
 	struct vmmig_session *s = container_of(work, struct vmmig_session, work);
@@ -529,7 +385,7 @@ static void session_work(struct work_struct *work)
 		vmmig_destination_run(s);
 
 	/* Somebody waits for the news, with a VM stopped: clean up later. */
-	session_remember(s);
+	vmmig_registry_retire(s);
 	session_end(s);
 	cancel_delayed_work_sync(&s->watch);
 	/* Nobody arms it any more in an end state. */
@@ -541,7 +397,7 @@ static void session_work(struct work_struct *work)
 	 * return, since it destroys the workqueue after the last reference on
 	 * the module is gone.
 	 */
-	session_unadmit(s);
+	vmmig_registry_unadmit(s);
 	vmmig_session_put(s);
 	module_put(THIS_MODULE);
 }
@@ -605,15 +461,6 @@ struct vmmig_session *vmmig_session_new(struct net *net, enum vmmig_role role,
 	return s;
 }
 
-/* Bytes per second over all streams, 0 for none. */
-static int check_rate(u64 rate, struct netlink_ext_ack *extack)
-{
-	if (!rate || rate >= MIN_RATE)
-		return 0;
-	NL_SET_ERR_MSG(extack, "rate limit: below 64 KiB per second");
-	return -ERANGE;
-}
-
 static int check_unique_ids(const struct vmmig_session *s,
 			    struct netlink_ext_ack *extack)
 {
@@ -645,12 +492,12 @@ int vmmig_session_check(struct vmmig_session *s,
 	unsigned int i;
 	int err;
 
-	err = check_rate(s->rate_limit, extack);
+	err = vmmig_session_check_rate(s->rate_limit, extack);
 	if (!err)
 		err = check_unique_ids(s, extack);
 	if (err)
 		return err;
-	err = session_claim_blocks(s, extack);
+	err = vmmig_registry_claim(s, extack);
 	if (err)
 		return err;
 
@@ -680,31 +527,16 @@ int vmmig_session_check(struct vmmig_session *s,
 int vmmig_session_start(struct vmmig_session *s,
 			struct netlink_ext_ack *extack)
 {
-	struct vmmig_net *vnet = net_generic(s->net, vmmig_net_id);
 	int err;
 
-	if (!session_admit(s)) {
-		NL_SET_ERR_MSG(extack,
-			       "too many sessions run on this host; wait until one has ended");
-		return -EUSERS;
-	}
 	/* Sessions that run keep the module; unloading is refused. */
 	if (!try_module_get(THIS_MODULE)) {
 		NL_SET_ERR_MSG(extack, "the module is being unloaded");
-		session_unadmit(s);
 		return -ENODEV;
 	}
-
-	mutex_lock(&vnet->lock);
-	err = xa_alloc_cyclic(&vnet->sessions, &s->id, s,
-			      XA_LIMIT(1, INT_MAX), &vnet->next_id,
-			      GFP_KERNEL_ACCOUNT);
-	if (err >= 0)
-		kref_get(&s->ref);	/* of the table */
-	mutex_unlock(&vnet->lock);
-	if (err < 0) {
+	err = vmmig_registry_add(s, extack);
+	if (err) {
 		module_put(THIS_MODULE);
-		session_unadmit(s);
 		return err;
 	}
 
@@ -729,225 +561,6 @@ void vmmig_session_abandon(struct vmmig_session *s)
 }
 
 /**
- * vmmig_session_get - find a session
- * @net: network namespace
- * @id: number
- *
- * Context: Process context, may sleep.
- * Return: the session with a reference, or NULL.
- */
-struct vmmig_session *vmmig_session_get(struct net *net, u32 id)
-{
-	struct vmmig_net *vnet = net_generic(net, vmmig_net_id);
-	struct vmmig_session *s;
-
-	mutex_lock(&vnet->lock);
-	s = xa_load(&vnet->sessions, id);
-	if (s)
-		kref_get(&s->ref);
-	mutex_unlock(&vnet->lock);
-	return s;
-}
-
-/**
- * vmmig_session_next - walk over all sessions
- * @net: network namespace
- * @id: number to begin with; set to the one found
- *
- * Context: Process context, may sleep.
- * Return: the session with a reference, or NULL at the end.
- */
-struct vmmig_session *vmmig_session_next(struct net *net, unsigned long *id)
-{
-	struct vmmig_net *vnet = net_generic(net, vmmig_net_id);
-	struct vmmig_session *s;
-
-	mutex_lock(&vnet->lock);
-	s = xa_find(&vnet->sessions, id, ULONG_MAX, XA_PRESENT);
-	if (s)
-		kref_get(&s->ref);
-	mutex_unlock(&vnet->lock);
-	return s;
-}
-
-/**
- * vmmig_session_finalize - ask for the final sync
- * @s: a source
- * @hold: stay in state synced afterwards
- * @extack: gets a sentence on failure
- *
- * The VM must be stopped and its devices drained. Returns at once, the state
- * tells about the rest.
- *
- * Context: Process context.
- * Return: 0, -EOPNOTSUPP at a destination, -EBUSY in a wrong state, -EINVAL to
- *	hold a second time.
- */
-int vmmig_session_finalize(struct vmmig_session *s, bool hold,
-			   struct netlink_ext_ack *extack)
-{
-	int err = 0;
-
-	if (s->role != VMMIG_ROLE_SOURCE) {
-		NL_SET_ERR_MSG(extack, "finalize is for the source of a migration");
-		return -EOPNOTSUPP;
-	}
-
-	spin_lock(&s->lock);
-	switch (s->state) {
-	case VMMIG_STATE_SYNCED:
-		if (hold) {
-			NL_SET_ERR_MSG(extack, "the session is held already, finalize ends it");
-			err = -EINVAL;
-			break;
-		}
-		fallthrough;
-	case VMMIG_STATE_BULK:
-	case VMMIG_STATE_ITERATING:
-		if (s->finalize) {
-			NL_SET_ERR_MSG(extack, "the final sync was asked for already");
-			err = -EALREADY;
-			break;
-		}
-		WRITE_ONCE(s->hold, hold);
-		WRITE_ONCE(s->finalize, true);
-		break;
-	case VMMIG_STATE_CONNECTING:
-		NL_SET_ERR_MSG(extack, "not connected yet, wait for state bulk");
-		err = -EBUSY;
-		break;
-	case VMMIG_STATE_STOPPED:
-		NL_SET_ERR_MSG(extack, "the final sync is running already");
-		err = -EALREADY;
-		break;
-	default:
-		NL_SET_ERR_MSG(extack, "the session has ended");
-		err = -EBUSY;
-	}
-	spin_unlock(&s->lock);
-
-	wake_up_all(&s->wait);
-	return err;
-}
-
-/**
- * vmmig_session_cancel - ask for the end
- * @s: the session
- * @extack: gets a sentence on failure
- *
- * Context: Process context.
- * Return: 0, or -EALREADY if it has ended.
- */
-int vmmig_session_cancel(struct vmmig_session *s,
-			 struct netlink_ext_ack *extack)
-{
-	int err = 0;
-
-	spin_lock(&s->lock);
-	if (vmmig_state_ended(s->state)) {
-		NL_SET_ERR_MSG(extack, "the session has ended");
-		err = -EALREADY;
-	} else {
-		WRITE_ONCE(s->cancel, true);
-		session_end_soon(s, s->role == VMMIG_ROLE_SOURCE ? KICK_DELAY : 0);
-	}
-	spin_unlock(&s->lock);
-
-	wake_up_all(&s->wait);
-	return err;
-}
-
-static void apply_rate(struct vmmig_session *s)
-{
-	u64 rate = s->rate_limit;
-	unsigned int i;
-
-	lockdep_assert_held(&s->sock_lock);
-	rate = div_u64(rate, s->nr_streams);
-	for (i = 0; i < s->nr_streams; i++) {
-		if (s->streams[i].sock)
-			vmmig_sock_set_rate(s->streams[i].sock, rate);
-	}
-}
-
-/**
- * vmmig_session_apply_rate - set the bandwidth limit of all sockets
- * @s: a source
- *
- * Context: Process context, may sleep.
- */
-void vmmig_session_apply_rate(struct vmmig_session *s)
-{
-	mutex_lock(&s->sock_lock);
-	apply_rate(s);
-	mutex_unlock(&s->sock_lock);
-}
-
-/**
- * vmmig_session_set_rate - change the bandwidth limit
- * @s: a source
- * @rate: bytes per second over all streams, 0 for none
- * @extack: gets a sentence on failure
- *
- * Context: Process context, may sleep.
- * Return: 0, -EOPNOTSUPP at a destination, -EBUSY if it has ended, -ERANGE.
- */
-int vmmig_session_set_rate(struct vmmig_session *s, u64 rate,
-			   struct netlink_ext_ack *extack)
-{
-	int err;
-
-	if (s->role != VMMIG_ROLE_SOURCE) {
-		NL_SET_ERR_MSG(extack, "the source of a migration sets its bandwidth");
-		return -EOPNOTSUPP;
-	}
-	if (vmmig_state_ended(vmmig_session_state(s))) {
-		NL_SET_ERR_MSG(extack, "the session has ended");
-		return -EBUSY;
-	}
-	err = check_rate(rate, extack);
-	if (err)
-		return err;
-
-	mutex_lock(&s->sock_lock);
-	WRITE_ONCE(s->rate_limit, rate);
-	apply_rate(s);
-	mutex_unlock(&s->sock_lock);
-	return 0;
-}
-
-static int __net_init net_init(struct net *net)
-{
-	struct vmmig_net *vnet = net_generic(net, vmmig_net_id);
-
-	mutex_init(&vnet->lock);
-	xa_init_flags(&vnet->sessions, XA_FLAGS_ALLOC1);
-	INIT_LIST_HEAD(&vnet->ended);
-	return 0;
-}
-
-/* Sessions that run hold the namespace, so only ended ones are left. */
-static void __net_exit net_exit(struct net *net)
-{
-	struct vmmig_net *vnet = net_generic(net, vmmig_net_id);
-	struct vmmig_session *s, *next;
-
-	list_for_each_entry_safe(s, next, &vnet->ended, ended) {
-		xa_erase(&vnet->sessions, s->id);
-		vmmig_session_put(s);
-	}
-	WARN_ON_ONCE(!xa_empty(&vnet->sessions));
-	xa_destroy(&vnet->sessions);
-}
-
-static struct pernet_operations net_ops = {
-	.init = net_init,
-	.exit = net_exit,
-	.id = &vmmig_net_id,
-	.size = sizeof(struct vmmig_net),
-};
-
-/**
  * vmmig_session_init - prepare for sessions
  *
  * Context: Process context, module init.
@@ -955,21 +568,17 @@ static struct pernet_operations net_ops = {
  */
 int vmmig_session_init(void)
 {
-	int err;
-
 	vmmig_wq = alloc_workqueue("vmmig", WQ_UNBOUND | WQ_SYSFS,
 				   WQ_UNBOUND_MAX_ACTIVE);
 	if (!vmmig_wq)
 		return -ENOMEM;
 	vmmig_short_wq = alloc_workqueue("vmmig_short",
 					 WQ_UNBOUND | WQ_HIGHPRI | WQ_SYSFS, 0);
-	err = vmmig_short_wq ? register_pernet_subsys(&net_ops) : -ENOMEM;
-	if (!err)
-		return 0;
-	if (vmmig_short_wq)
-		destroy_workqueue(vmmig_short_wq);
-	destroy_workqueue(vmmig_wq);
-	return err;
+	if (!vmmig_short_wq) {
+		destroy_workqueue(vmmig_wq);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 /**
@@ -982,6 +591,4 @@ void vmmig_session_exit(void)
 {
 	destroy_workqueue(vmmig_wq);
 	destroy_workqueue(vmmig_short_wq);
-	unregister_pernet_subsys(&net_ops);
-	WARN_ON_ONCE(!xa_empty(&busy_mappings));
 }

@@ -238,29 +238,43 @@ int vmmig_session_start(struct vmmig_session *s,
 			struct netlink_ext_ack *extack);
 void vmmig_session_abandon(struct vmmig_session *s);
 void vmmig_session_put(struct vmmig_session *s);
-struct vmmig_session *vmmig_session_get(struct net *net, u32 id);
-struct vmmig_session *vmmig_session_next(struct net *net, unsigned long *id);
 
-int vmmig_session_finalize(struct vmmig_session *s, bool hold,
-			   struct netlink_ext_ack *extack);
-int vmmig_session_cancel(struct vmmig_session *s,
-			 struct netlink_ext_ack *extack);
-int vmmig_session_set_rate(struct vmmig_session *s, u64 rate,
-			   struct netlink_ext_ack *extack);
-
-/* session.c: for source.c and destination.c */
+/* session.c: for those that run it */
 void vmmig_session_set_state(struct vmmig_session *s, enum vmmig_state state);
 void vmmig_session_fail(struct vmmig_session *s, int err, const char *fmt, ...)
 	__printf(3, 4);
 enum vmmig_state vmmig_session_state(struct vmmig_session *s);
 int vmmig_session_check_vm(struct vmmig_session *s);
 void vmmig_session_hurry(struct vmmig_session *s);
+void vmmig_session_end_soon(struct vmmig_session *s);
 void vmmig_session_shutdown(struct vmmig_session *s);
 int vmmig_session_run_streams(struct vmmig_session *s,
 			      int (*run)(struct vmmig_stream *stream));
 void vmmig_session_sum(const struct vmmig_session *s,
 		       struct vmmig_counters *sum);
 void vmmig_session_progress(struct vmmig_session *s);
+
+/* registry.c: which there are */
+int vmmig_registry_init(void);
+void vmmig_registry_exit(void);
+int vmmig_registry_claim(struct vmmig_session *s,
+			 struct netlink_ext_ack *extack);
+void vmmig_registry_unclaim(struct vmmig_session *s);
+int vmmig_registry_add(struct vmmig_session *s,
+		       struct netlink_ext_ack *extack);
+void vmmig_registry_retire(struct vmmig_session *s);
+void vmmig_registry_unadmit(const struct vmmig_session *s);
+struct vmmig_session *vmmig_session_get(struct net *net, u32 id);
+struct vmmig_session *vmmig_session_next(struct net *net, unsigned long *id);
+
+/* request.c: what can be asked of one that runs */
+int vmmig_session_finalize(struct vmmig_session *s, bool hold,
+			   struct netlink_ext_ack *extack);
+int vmmig_session_cancel(struct vmmig_session *s,
+			 struct netlink_ext_ack *extack);
+int vmmig_session_check_rate(u64 rate, struct netlink_ext_ack *extack);
+int vmmig_session_set_rate(struct vmmig_session *s, u64 rate,
+			   struct netlink_ext_ack *extack);
 void vmmig_session_apply_rate(struct vmmig_session *s);
 
 /* source.c and destination.c: the work itself */
