@@ -364,6 +364,8 @@ static int add_vm(struct vmmig_session *s, struct genl_info *info)
 	return 0;
 }
 
+#define NO_MEMORY "no memory for the session on this host; free some and try again"
+
 static int start_session(struct sk_buff *skb, struct genl_info *info,
 			 enum vmmig_role role)
 {
@@ -387,8 +389,10 @@ static int start_session(struct sk_buff *skb, struct genl_info *info,
 	}
 
 	s = vmmig_session_new(genl_info_net(info), role, nr_blocks, nr_socks);
-	if (!s)
+	if (!s) {
+		NL_SET_ERR_MSG(info->extack, NO_MEMORY);
 		return -ENOMEM;
+	}
 	if (info->attrs[VMMIG_A_SESSION_NAME])
 		nla_strscpy(s->name, info->attrs[VMMIG_A_SESSION_NAME],
 			    sizeof(s->name));
@@ -429,6 +433,8 @@ static int start_session(struct sk_buff *skb, struct genl_info *info,
 free_reply:
 	nlmsg_free(reply);
 abandon:
+	if (err == -ENOMEM)
+		NL_SET_ERR_MSG(info->extack, NO_MEMORY);
 	vmmig_session_abandon(s);
 	return err;
 }

@@ -39,7 +39,7 @@ static atomic_t nr_works;
 
 /*
  * One RAM file is in one running session at most, on either side. Protects
- * busy_mappings; nests inside nothing.
+ * busy_mappings; taken inside nothing.
  */
 static DEFINE_MUTEX(busy_lock);
 static DEFINE_XARRAY(busy_mappings);

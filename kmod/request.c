@@ -3,18 +3,11 @@
 
 #include <linux/math64.h>
 #include <linux/netlink.h>
-#include <linux/sizes.h>
 #include <net/genetlink.h>
 
 #include "session.h"
 #include "sock.h"
 #include "state.h"
-
-/*
- * Lowest limit of the bandwidth. A socket that paces more slowly than this
- * keeps pages of the guest for minutes after the session.
- */
-#define MIN_RATE	SZ_64K
 
 /**
  * vmmig_session_check_rate - is this a bandwidth limit that can be set?
@@ -26,7 +19,7 @@
  */
 int vmmig_session_check_rate(u64 rate, struct netlink_ext_ack *extack)
 {
-	if (!rate || rate >= MIN_RATE)
+	if (!rate || rate >= VMMIG_MIN_RATE)
 		return 0;
 	NL_SET_ERR_MSG(extack, "rate limit: below 64 KiB per second");
 	return -ERANGE;

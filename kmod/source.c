@@ -100,11 +100,14 @@ static int check_vm(struct vmmig_session *s, struct netlink_ext_ack *extack)
 	}
 	if (s->tracking == VMMIG_TRACKING_RING) {
 		err = vmmig_observer_attach(&s->obs, s->kvm, vmm);
-		if (err) {
+		if (err == -EOPNOTSUPP)
 			NL_SET_ERR_MSG(extack,
 				       "VM: this kernel has no tracepoint kvm_dirty_ring_push; use tracking scan");
+		else if (err)
+			NL_SET_ERR_MSG(extack,
+				       "VM: can't attach to the tracepoint kvm_dirty_ring_push");
+		if (err)
 			return err;
-		}
 	}
 	if (vmmig_vm_check_logging(s->kvm, vmm, &logging)) {
 		NL_SET_ERR_MSG(extack,
@@ -147,8 +150,7 @@ int vmmig_source_check(struct vmmig_session *s,
 
 	err = vmmig_mappings_sync(&s->maps, why, sizeof(why));
 	if (err) {
-		NL_SET_ERR_MSG(extack,
-			       "VM: can't watch all processes that map its RAM");
+		NL_SET_ERR_MSG_FMT(extack, "VM: %.70s", why);
 		return err;
 	}
 	return s->kvm ? check_vm(s, extack) : 0;

@@ -13,6 +13,7 @@
 #define VMMIG_MAX_STREAMS	8
 #define VMMIG_BLOCK_ID_LEN	255
 #define VMMIG_REASON_LEN	255
+#define VMMIG_MIN_RATE		65536
 
 /**
  * enum vmmig_role - Which end of the migration a session is.
