@@ -104,6 +104,10 @@ int vmmig_rate_parse(const char *text, uint64_t *rate, struct vmmig_error *err)
 	if (rc)
 		return vmmig_fail(err, rc, "rate \"%s\": not understood; use bytes per second with K, M or G (100M), bits per second (1gbit), or none",
 				  text);
+	if (*rate && *rate < VMMIG_MIN_RATE)
+		return vmmig_fail(err, -ERANGE,
+				  "rate \"%s\": below %d KiB per second, the lowest limit",
+				  text, VMMIG_MIN_RATE >> 10);
 	return 0;
 }
 

@@ -232,6 +232,7 @@ static const struct bad_fd bad_fds[] = {
 	{ "/dev/infiniband/", "an RDMA device" },
 	{ "anon_inode:[kvm-gmem]", "guest_memfd (confidential or private memory)" },
 	{ "anon_inode:kvm-gmem", "guest_memfd (confidential or private memory)" },
+	{ "/[kvm-gmem]", "guest_memfd (confidential or private memory)" },
 	{ "/dev/sev", "AMD SEV" },
 	{ "/dev/sgx_vepc", "SGX memory" },
 };

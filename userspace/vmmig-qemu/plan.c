@@ -158,15 +158,6 @@ int plan_from_json(struct plan *p, struct json_object *o,
 	return 0;
 }
 
-uint64_t plan_ram_size(const struct plan *p)
-{
-	uint64_t size = 0;
-
-	for (unsigned int i = 0; i < p->nr_blocks; i++)
-		size += p->block[i].size;
-	return size;
-}
-
 void plan_free(struct plan *p)
 {
 	for (unsigned int i = 0; i < p->nr_blocks; i++) {

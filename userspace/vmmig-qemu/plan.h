@@ -69,7 +69,6 @@ struct json_object *plan_to_json(const struct plan *p);
 /* Everything is checked; -EPROTO: another protocol version. */
 int plan_from_json(struct plan *p, struct json_object *o,
 		   struct vmmig_error *err);
-uint64_t plan_ram_size(const struct plan *p);
 void plan_free(struct plan *p);
 
 #endif /* PLAN_H */

@@ -145,12 +145,35 @@ static void check_user(struct target *t, struct findings *f)
 	t->gid = pw->pw_gid;
 }
 
-static void check_file(const struct plan_block *b, uint64_t all,
+static char *directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return xasprintf("%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+/* RAM that is to be on the same file system as the one at @dir */
+static uint64_t ram_beside(const struct plan *p, const char *dir)
+{
+	struct stat here, there;
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < p->nr_blocks; i++) {
+		char *other = directory_of(p->block[i].path);
+
+		if (!stat(dir, &here) && !stat(other, &there) &&
+		    here.st_dev == there.st_dev)
+			sum += p->block[i].size;
+		free(other);
+	}
+	return sum;
+}
+
+static void check_file(const struct plan *p, const struct plan_block *b,
 		       struct findings *f)
 {
-	const char *slash = strrchr(b->path, '/');
-	char *dir = xasprintf("%.*s", slash == b->path ? 1 :
-			      (int)(slash - b->path), b->path);
+	char *dir = directory_of(b->path);
+	uint64_t all = ram_beside(p, dir);
 	struct statvfs room;
 	struct statfs fs;
 	struct stat st;
@@ -168,7 +191,7 @@ static void check_file(const struct plan_block *b, uint64_t all,
 		   (uint64_t)room.f_bavail * room.f_frsize < all) {
 		char have[32], want[32];
 
-		refuse(f, "the tmpfs at %s has room for %s but the VM's RAM has %s; free some or mount it with a larger size=",
+		refuse(f, "the tmpfs at %s has room for %s but the VM's RAM there has %s; free some or mount it with a larger size=",
 		       dir, bytes_print((double)room.f_bavail * room.f_frsize,
 					have, sizeof(have)),
 		       bytes_print(all, want, sizeof(want)));
@@ -226,7 +249,7 @@ void target_check(struct target *t, struct findings *f)
 	check_program(t, f);
 	check_user(t, f);
 	for (unsigned int i = 0; i < t->plan->nr_blocks; i++)
-		check_file(&t->plan->block[i], plan_ram_size(t->plan), f);
+		check_file(t->plan, &t->plan->block[i], f);
 	check_memory(t->plan, f);
 	check_sockets(t->plan, f);
 	if (t->plan->cwd && access(t->plan->cwd, X_OK))
