@@ -47,6 +47,17 @@ stranger() {
 		cmp "$WORK/a.src" "$WORK/t.dst"
 }
 
+traced() {
+	local dir=/sys/kernel/tracing/instances/vmmig e rc=0
+	mkdir "$dir" && echo 1 >"$dir/events/vmmig/enable" && whole || rc=1
+	cp "$dir/trace" "$WORK/trace"
+	rmdir "$dir"
+	for e in vmmig_pass_begin vmmig_pass_end vmmig_chunk_sent vmmig_state; do
+		grep -q " $e: " "$WORK/trace" || { echo "# no $e"; rc=1; }
+	done
+	return "$rc"
+}
+
 refusal() {
 	local out
 	head -c 8192 /dev/zero >"$WORK/notmp"
@@ -55,7 +66,7 @@ refusal() {
 }
 
 ktap_print_header
-ktap_set_plan 7
+ktap_set_plan 8
 log_mark
 load
 random_file a 16
@@ -64,6 +75,7 @@ check "monitor ends with 4 when the peer cancels" failed_exit
 check "throttle off lets it run" throttled
 check "a stranger without the token is dropped" stranger
 check "nobody listens" refusal
+check "tracepoints tell of passes, chunks and states" traced
 check "status as JSON" eval 'vmmigctl --json status | python3 -m json.tool >/dev/null'
 quiet_log "nothing in the kernel log"
 ktap_finished

@@ -123,6 +123,36 @@ TEST_F(vm, ram_that_the_guest_does_not_use)
 	REFUSED(EINVAL, "does not use any of the RAM blocks", move_send(&self->m));
 }
 
+static int pass_through(int vm)
+{
+	struct kvm_create_device dev = { .type = KVM_DEV_TYPE_VFIO };
+
+	return ioctl(vm, KVM_CREATE_DEVICE, &dev);
+}
+
+TEST_F(vm, passed_through_device)
+{
+	struct vmmig_session s;
+
+	self->m.vm_fd = kvm_vm(0);
+	ASSERT_EQ(0, kvm_slot(self->m.vm_fd, 0, 0, self->ram, RAM, 0));
+	if (pass_through(self->m.vm_fd))
+		SKIP(return, "KVM has no VFIO device");
+	REFUSED(EOPNOTSUPP, "a passed-through device (VFIO)", move_send(&self->m));
+	close(self->m.vm_fd);
+
+	/* One that is plugged in meanwhile */
+	self->m.vm_fd = kvm_vm(0);
+	ASSERT_EQ(0, kvm_slot(self->m.vm_fd, 0, 0, self->ram, RAM, 0));
+	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
+	EXPECT_EQ(VMMIG_STATE_ITERATING, move_wait(&self->m, self->m.src, IN(ITERATING)));
+	ASSERT_EQ(0, pass_through(self->m.vm_fd));
+	EXPECT_EQ(VMMIG_STATE_FAILED, move_wait(&self->m, self->m.src, IN(FAILED)));
+	ASSERT_EQ(0, move_get(&self->m, self->m.src, &s));
+	EXPECT_TRUE(!!strstr(s.reason, "the VM got a passed-through device (VFIO)"))
+		TH_LOG("the sentence was: %s", s.reason);
+}
+
 TEST_F(vm, logging_is_off)
 {
 	struct vmmig_session s;

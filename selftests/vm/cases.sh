@@ -26,7 +26,7 @@ DEVICES=
 move_case() {
 	local machine=$1 smp=$2 ring=$3 ways=$4 what
 	shift 4
-	what="$machine, $smp vCPU, ring $ring${DEVICES:+, $DEVICES}${*:+, $*}"
+	what="$machine, $smp vCPU, ring $ring${DEVICES:+, $DEVICES}${IP6:+, IPv6}${*:+, $*}"
 	if t "$what: guest starts" start_guest --machine "$machine" --smp "$smp" --ring "$ring" $DEVICES; then
 		if t "$what: there" there "$@"; then
 			case $ways in
@@ -88,7 +88,7 @@ mixed_case() {
 older_first() { [[ $(uname -r) < $(ssh hostb uname -r) ]]; }
 
 set_check_same() {
-	move_case microvm 1 4096 paused
+	IP6=6 move_case microvm 1 4096 paused
 	move_case q35 2 0 2 --streams 2
 }
 set_check_same_new() {

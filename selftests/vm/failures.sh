@@ -70,6 +70,22 @@ ctrl_c() {
 	[ "$rc" = 4 ] && until_ok 15 nothing_left b && healthy a
 }
 
+# qemu_dies HOST CODE WORDS: in the middle of the RAM
+qemu_dies() {
+	local rc=0 kill
+	{ until_ok 20 eval 'vmmigctl status | grep -q bulk' && on "$1" pkill -9 -f 'qemu-system.*-name g( |,)'; } &
+	kill=$!
+	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --bandwidth 2M hostb >/run/fail.out 2>&1 || rc=$?
+	cat /run/fail.out
+	wait "$kill" && [ "$rc" = "$2" ] && grep -qE "$3" /run/fail.out && until_ok 15 nothing_left b
+}
+its_qemu_dies() { qemu_dies b 1 "." && healthy a; }
+vm_dies() {
+	qemu_dies a 6 "." || return
+	rm -f /dev/shm/g.ram
+	nothing_left a && until_ok 5 rmmod vmmig && b rmmod vmmig && insmod "$BUILD/vmmig.ko" && b insmod "$BUILD/vmmig.ko"
+}
+
 # Pages must not go where the destination's QEMU does not look
 ram_elsewhere() {
 	b rm -f /run/g.ram	# nobody's, when it is over
@@ -151,7 +167,7 @@ unplugged_before() {
 }
 
 # With little to copy and to do, as that is done so often
-CALM="wl.rate=20 wl.mem=48M wl.beat=20 wl.udp=20 wl.tcp=20"
+CALM="wl.rate=4 wl.verify=2 wl.mem=32M wl.beat=50 wl.udp=50 wl.tcp=50"
 guest_that_fails() {
 	truncate -s 1M /run/one.img && b truncate -s 1M /run/one.img || return
 	APPEND=$CALM start_guest --machine q35 --smp 2 \
@@ -188,6 +204,7 @@ failures() {
 	f "the destination's QEMU maps another file" ram_elsewhere
 	f "a VM that was paused" was_paused
 	f "Ctrl-C while pages are sent" ctrl_c
+	f "the destination's QEMU dies" its_qemu_dies
 	f "a device that was plugged in" plugged_before
 	f "a device that is plugged in meanwhile" plugged_meanwhile
 	f "a medium that is changed meanwhile" medium_meanwhile
@@ -203,7 +220,8 @@ failures() {
 	GUEST_NEEDS=vhost-user
 	t "vhost-user: guest starts" guest_with_daemon &&
 		t "vhost-user: fails after 'destination', the disk goes on" fails_at --fail-at destination &&
-		t "memory that is plugged in meanwhile" dimm_meanwhile
+		t "memory that is plugged in meanwhile" dimm_meanwhile &&
+		t "the VM dies while it moves" vm_dies
 	stop_guest >/dev/null 2>&1
 	# shellcheck disable=SC2034
 	GUEST_NEEDS=''

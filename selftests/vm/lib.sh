@@ -166,7 +166,9 @@ healthy() {
 	return 1
 }
 
-# migrate FROM [OPTION...]: with the comparison at the stop; report in $REPORT
+# migrate FROM [OPTION...]: with the comparison at the stop; report in $REPORT.
+# IP6: 6 to go there by IPv6
+IP6=
 migrate() {
 	local from=$1 to rc=0 have
 	shift
@@ -175,7 +177,7 @@ migrate() {
 	on "$from" rm -f /run/compared
 	vm peer reset >/dev/null
 	REPORT=$(on "$from" timeout 200 vmmig-qemu migrate --qmp /run/g.qmp --json --quiet \
-		--hook-stopped "$COMPARE" "$@" "host$to" 2>/run/migrate.err) || rc=$?
+		--hook-stopped "$COMPARE" "$@" "host$to$IP6" 2>/run/migrate.err) || rc=$?
 	if [ "$rc" != 0 ]; then
 		cat /run/migrate.err
 		echo "exit code $rc"

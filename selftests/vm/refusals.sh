@@ -8,7 +8,8 @@
 refused() {
 	local code=$1 words=$2 rc=0 out
 	shift 2
-	out=$(timeout 60 vmmig-qemu migrate --qmp /run/g.qmp --quiet "$@" 2>&1) || rc=$?
+	# shellcheck disable=SC2086
+	out=$(${AS-} timeout 60 vmmig-qemu migrate --qmp /run/g.qmp --quiet "$@" 2>&1) || rc=$?
 	echo "$rc: $out"
 	[ "$rc" = "$code" ] && grep -qiE "$words" <<<"$out" &&
 		vm qmp g '{"execute":"query-status"}' | grep -q '"running": true' && nothing_left b
@@ -36,6 +37,21 @@ refused_vm() {
 }
 
 M="-m 64M -accel kvm -machine microvm"
+huge_mapped() {
+	local rc=0
+	mkdir -p /run/thp && mount -t tmpfs -o huge=always thp /run/thp || return
+	# shellcheck disable=SC2086
+	refused_vm "mapped with huge pages" $M,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/run/thp/x,share=on,prealloc=on || rc=1
+	rm -f /run/thp/x
+	umount /run/thp
+	return "$rc"
+}
+
+# Its descriptor is what tells; there is no device to pass through
+passed_through() {
+	modprobe vfio && refused_vm "uses a VFIO device" "$@" 8<>/dev/vfio/vfio
+}
+
 refusals_of_vms() {
 	# shellcheck disable=SC2086
 	{
@@ -43,6 +59,9 @@ refusals_of_vms() {
 		t "private memory" refused_vm "private|only memory-backend-file|memory backends" $M
 		t "private mapping of a file" refused_vm "share=on" $M,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=off
 		t "RAM not on tmpfs" refused_vm "not on tmpfs" $M,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/root/x,share=on
+		t "RAM mapped with huge pages" huge_mapped
+		t "Xen" refused_vm "emulates Xen" -m 64M -accel kvm,xen-version=0x40011,kernel-irqchip=split -machine q35,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=on
+		t "VFIO" passed_through $M,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=on
 		t "no KVM" refused_vm "does not use KVM" -m 64M -accel tcg -machine microvm,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=on
 	}
 	truncate -s 1M /run/local.img
@@ -74,11 +93,22 @@ refusals_of_vms() {
 	echo 0 >/proc/sys/vm/nr_hugepages
 }
 
+# A host that says it has 64 MiB left
+little_memory() {
+	local rc=0
+	b 'sed "s/^MemAvailable:.*/MemAvailable: 65536 kB/" /proc/meminfo >/run/meminfo && mount --bind /run/meminfo /proc/meminfo' || return
+	refused 3 "memory available but the VM uses" hostb || rc=1
+	b umount /proc/meminfo
+	return "$rc"
+}
+
 # For the guest of failures.sh
 refusals() {
 	t "no QEMU behind the socket" refused 1 "cannot|refused|no such|gone" --qmp /run/nobody.qmp hostb
 	t "unknown option" refused 2 "unrecognized|unknown" --frobnicate hostb
 	t "option out of range" refused 2 "not valid" --streams 9 hostb
+	t "bandwidth too low" refused 2 "not valid" --bandwidth 1K hostb
+	AS="setpriv --reuid 65534 --regid 65534 --clear-groups" t "no permission" refused 1 "denied|root" hostb
 	t "no destination" refused 2 "DESTHOST" --quiet
 	t "remote shell that fails" refused 1 "." --rsh false hostb
 	t "no vmmig-qemu at the destination" refused 1 "." --remote-path /nowhere/vmmig-qemu hostb
@@ -87,6 +117,7 @@ refusals() {
 	b rm /dev/shm/other.ram
 	b 'mkdir -p /run/small && mount -t tmpfs -o size=64M small /run/small'
 	t "too little room in the tmpfs" refused 3 "has room for" --dest-ram mem=/run/small/ram hostb
+	t "too little memory at the destination" little_memory
 	t "destination not on tmpfs" refused 3 "not on tmpfs" --dest-ram mem=/root/ram hostb
 	t "no such QEMU at the destination" refused 3 "no QEMU" --dest-qemu qemu-system-none hostb
 	t "nothing listens at that address" refused 1 "refused|no answer" --connect 192.168.77.60 hostb

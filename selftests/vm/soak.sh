@@ -39,15 +39,17 @@ soak() {
 	stop_guest >/dev/null 2>&1
 }
 
-# A leak of one page in each move would be 4 KiB times n
+# Measured where the VM is at the begin and at the end. Less than two pages a move
+# are allowed beside what Linux frees late and the figures of 128 ended sessions;
+# files are counted in batches of 32 by each CPU
 grown() {
 	local a b
 	a=$(host_memory a) b=$(host_memory b)
 	echo "KiB: hosta $mem_a to $a, hostb $mem_b to $b; files: hosta $files_a to $(host_files a), hostb $files_b to $(host_files b)"
 	which_grew a "$parts_a"
 	which_grew b "$parts_b"
-	[ $((a - mem_a)) -lt $((n * 4 + 4096)) ] && [ $((b - mem_b)) -lt $((n * 4 + 4096)) ] &&
-		[ $(($(host_files a) - files_a)) -lt $((n + 128)) ] && [ $(($(host_files b) - files_b)) -lt $((n + 128)) ]
+	[ $((a - mem_a)) -lt $((n * 6 + 512)) ] && [ $((b - mem_b)) -lt $((n * 6 + 512)) ] &&
+		[ $(($(host_files a) - files_a)) -le 64 ] && [ $(($(host_files b) - files_b)) -le 64 ]
 }
 
 # The parts that differ most, for whoever wonders
