@@ -55,9 +55,8 @@ lint_shell() {
 spdx() {
 	local f rc=0
 	while read -r f; do
-		case $f in *.[ch] | *.sh | *Makefile | Kbuild | *.yaml) ;; *) continue ;; esac
 		head -n 3 "$TOP/$f" | grep -q SPDX-License-Identifier: || { echo "$f"; rc=1; }
-	done < <(sources kmod uapi userspace selftests scripts/check scripts/check.d Documentation)
+	done < <(sources | grep -E '\.([ch]|yaml)$|(^|/)(Makefile|Kbuild)$'; shell_scripts)
 	return "$rc"
 }
 

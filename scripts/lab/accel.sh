@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
 # Emulated or real CPUs for the hosts. Sourced.
 
 # hardware_kvm: only where a host in it could run guests again

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
 # The Debian archive that this machine uses, and the kernel's source from it.
 # Sourced.
 

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
 # Start one lab host as a QEMU process and judge how it ended. Sourced.
 
 # shellcheck source=mkinitrd.sh

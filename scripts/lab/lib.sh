@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
 # Names, places and messages shared by the lab commands. Sourced, not run.
 
 LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

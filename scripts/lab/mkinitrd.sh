@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
 # Kernels and small initramfs images out of a host root. Sourced, not run.
 
 # make_initrd ROOT KERNEL INIT OUTPUT "MODULE..." [FILE...]: busybox, INIT as

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
 # One run of the lab: options, folders, output streams, timer. Sourced.
 # shellcheck disable=SC2034  # the options are for the file that sources this one
 
@@ -14,7 +15,7 @@ run_options() {
 		--append) APPEND=$2 ;;
 		--build) BUILD=1; shift; continue ;;
 		--verbose) LOGLEVEL=8; shift; continue ;;
-		-h | --help) sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
+		-h | --help) sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
 		-*) die "unknown option $1" ;;
 		*) break ;;
 		esac
