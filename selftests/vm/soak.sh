@@ -39,8 +39,8 @@ soak() {
 	stop_guest >/dev/null 2>&1
 }
 
-# Measured where the VM is at the begin and at the end. Less than two pages a move
-# are allowed beside what Linux frees late and the figures of 128 ended sessions;
+# With the VM at the same host both times. A hundred moves were seen to add 900 KiB:
+# what Linux frees late and the figures of 128 ended sessions. So two pages a move show;
 # files are counted in batches of 32 by each CPU
 grown() {
 	local a b
@@ -48,7 +48,7 @@ grown() {
 	echo "KiB: hosta $mem_a to $a, hostb $mem_b to $b; files: hosta $files_a to $(host_files a), hostb $files_b to $(host_files b)"
 	which_grew a "$parts_a"
 	which_grew b "$parts_b"
-	[ $((a - mem_a)) -lt $((n * 6 + 512)) ] && [ $((b - mem_b)) -lt $((n * 6 + 512)) ] &&
+	[ $((a - mem_a)) -lt $((n * 6 + 768)) ] && [ $((b - mem_b)) -lt $((n * 6 + 768)) ] &&
 		[ $(($(host_files a) - files_a)) -le 64 ] && [ $(($(host_files b) - files_b)) -le 64 ]
 }
 
