@@ -12,7 +12,7 @@ suite_roots() {
 
 # -- lint
 
-sources() { git -c safe.directory='*' -C "$TOP" ls-files -co --exclude-standard "$@" 2>/dev/null || (cd "$TOP" && find . -path ./.cache -prune -o -type f -printf '%P\n'); }
+sources() { git -c safe.directory='*' -C "$TOP" ls-files -co --exclude-standard 2>/dev/null || (cd "$TOP" && find . -path ./.cache -prune -o -type f -printf '%P\n'); }
 
 checkpatch() {
 	local f out rc=0

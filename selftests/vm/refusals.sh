@@ -41,7 +41,7 @@ huge_mapped() {
 	local rc=0
 	mkdir -p /run/thp && mount -t tmpfs -o huge=always thp /run/thp || return
 	# shellcheck disable=SC2086
-	refused_vm "mapped with huge pages" $M,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/run/thp/x,share=on,prealloc=on || rc=1
+	refused_vm "mapped with huge pages" $M,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=/run/thp/x,share=on,prealloc=on,align=2M || rc=1
 	rm -f /run/thp/x
 	umount /run/thp
 	return "$rc"
@@ -108,7 +108,7 @@ refusals() {
 	t "unknown option" refused 2 "unrecognized|unknown" --frobnicate hostb
 	t "option out of range" refused 2 "not valid" --streams 9 hostb
 	t "bandwidth too low" refused 2 "not valid" --bandwidth 1K hostb
-	AS="setpriv --reuid 65534 --regid 65534 --clear-groups" t "no permission" refused 1 "denied|root" hostb
+	AS="setpriv --reuid 65534 --regid 65534 --clear-groups" t "no permission" refused 3 "you are not root" hostb
 	t "no destination" refused 2 "DESTHOST" --quiet
 	t "remote shell that fails" refused 1 "." --rsh false hostb
 	t "no vmmig-qemu at the destination" refused 1 "." --remote-path /nowhere/vmmig-qemu hostb

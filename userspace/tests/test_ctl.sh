@@ -133,12 +133,12 @@ port=$(sed -n 's/^listening on .* port \([0-9]*\) .*/\1/p' "$dir/r.out")
 check "address is told before anybody connects" [ -n "$port" ]
 check "token is there when the port is told" [ "$(stat -c %a "$dir/token")" = 600 ]
 run good send --ram "a=$dir/src" --ram b=fd:9 --streams 2 --name one \
-	--token-file "$dir/token" --tracking scan --rate-limit 1K --wait \
+	--token-file "$dir/token" --tracking scan --rate-limit 64K --wait \
 	127.0.0.1 "$port" 9<"$dir/src"
 wait $pid
 r_rc=$?
 check "source: session and its end" eval 'is 0 && out "^session 7$" && out ": done"'
-check "source: options arrive" err "start name=one vm=0 tracking=scan rate=1024"
+check "source: options arrive" err "start name=one vm=0 tracking=scan rate=65536"
 check "source: RAM is opened for reading" eval 'err "block a ro 16384" && err "block b ro 16384"'
 check "source: streams in order" eval 'err "stream 0 got 0" && err "stream 1 got 1"'
 check "destination: session and its end" eval '[ $r_rc = 0 ] && grep -q ": complete" "$dir/r.out"'
