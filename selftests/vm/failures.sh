@@ -7,6 +7,26 @@
 
 STEPS="checks destination precopy stop final devstate load ready"
 
+qmp_says() { vm qmp g "{\"execute\":\"$1\"}" | grep -qF "$2"; }
+
+# Whoever uses this QEMU afterwards must not inherit what a migration has set
+settings_as_before() {
+	! qmp_says query-migrate-capabilities '"state": true, "capability": "x-ignore-shared"' &&
+		! qmp_says query-migrate-parameters '"downtime-limit": 10,' &&
+		qmp_says query-vcpu-dirty-limit '"return": []' && return
+	echo "QEMU's settings are not as before"
+	return 1
+}
+
+# A tool that was killed can undo nothing; troubleshooting.rst tells how
+after_kill() {
+	vm qmp g '{"execute":"cont"}' >/dev/null
+	vm qmp g '{"execute":"cancel-vcpu-dirty-limit"}' >/dev/null
+	vm qmp g '{"execute":"migrate-set-parameters","arguments":{"downtime-limit":300}}' >/dev/null
+	vm qmp g '{"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"x-ignore-shared","state":false},{"capability":"pause-before-switchover","state":false}]}}' >/dev/null
+	qmp_says query-status '"running": true' || echo "the VM does not run"
+}
+
 # fails_at OPTION...: exit code is not 0, and all is as it was
 fails_at() {
 	local rc=0
@@ -14,13 +34,11 @@ fails_at() {
 	[ "$rc" != 0 ] || { echo "it did not fail"; return 1; }
 	echo "exit code $rc: $(tail -n 1 /run/fail.out)"
 	until_ok 15 nothing_left b >/dev/null || { nothing_left b; return 1; }
-	# A tool that was killed cannot resume what it had stopped
-	if ! vm qmp g '{"execute":"query-status"}' | grep -q '"running": true'; then
-		case "$*" in
-		*--fail-at\ kill:*) vm qmp g '{"execute":"cont"}' >/dev/null ;;
-		*) echo "the VM does not run"; return 1 ;;
-		esac
-	fi
+	case "$*" in
+	*--fail-at\ kill:*) after_kill ;;
+	*) qmp_says query-status '"running": true' || { echo "the VM does not run"; return 1; } ;;
+	esac
+	settings_as_before || return
 	# It may have been reset
 	vm wait g 60 >/dev/null && healthy a
 }
@@ -31,7 +49,7 @@ after_commit() {
 	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --fail-at commit hostb >/run/fail.out 2>&1 || rc=$?
 	cat /run/fail.out
 	[ "$rc" = 5 ] || return
-	! vm qmp g '{"execute":"query-status"}' | grep -q '"running": true' && healthy b
+	! qmp_says query-status '"running": true' && settings_as_before && healthy b
 }
 
 # The destination has taken the VM and fails to start it: it is kept, stopped.
@@ -43,7 +61,7 @@ taken_not_started() {
 	make_room a || return
 	out=$(b timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --dest-fail-at commit hosta 2>&1) || rc=$?
 	echo "$out"
-	[ "$rc" = 5 ] || return
+	[ "$rc" = 5 ] && grep -q "has the VM but could not start it" <<<"$out" || return
 	! b "vm qmp g '{\"execute\":\"query-status\"}'" | grep -q '"running": true' && pgrep -f 'qemu-system.*-incoming' >/dev/null
 }
 
@@ -70,20 +88,27 @@ ctrl_c() {
 	[ "$rc" = 4 ] && until_ok 15 nothing_left b && healthy a
 }
 
-# qemu_dies HOST CODE WORDS: in the middle of the RAM
+# qemu_dies HOST NAME CODE OPTION...: in the middle of the RAM
 qemu_dies() {
-	local rc=0 kill
-	{ until_ok 20 eval 'vmmigctl status | grep -q bulk' && on "$1" pkill -9 -f 'qemu-system.*-name g( |,)'; } &
+	local where=$1 name=$2 code=$3 rc=0 kill
+	shift 3
+	{ until_ok 20 eval 'vmmigctl status | grep -q bulk' && on "$where" pkill -9 -f "qemu-system.*-name $name( |,)"; } &
 	kill=$!
-	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --bandwidth 2M hostb >/run/fail.out 2>&1 || rc=$?
+	timeout 100 vmmig-qemu migrate --qmp "/run/$name.qmp" --quiet "$@" hostb >/run/fail.out 2>&1 || rc=$?
 	cat /run/fail.out
-	wait "$kill" && [ "$rc" = "$2" ] && grep -qE "$3" /run/fail.out && until_ok 15 nothing_left b
+	wait "$kill" && [ "$rc" = "$code" ]
 }
-its_qemu_dies() { qemu_dies b 1 "." && healthy a; }
+
+its_qemu_dies() { qemu_dies b g 1 --bandwidth 2M && until_ok 15 nothing_left b && settings_as_before && healthy a; }
+
+# It needs no guest for that
 vm_dies() {
-	qemu_dies a 6 "." || return
-	rm -f /dev/shm/g.ram
-	nothing_left a && until_ok 5 rmmod vmmig && b rmmod vmmig && insmod "$BUILD/vmmig.ko" && b insmod "$BUILD/vmmig.ko"
+	rm -f /run/x.* /dev/shm/x
+	qemu-system-x86_64 -name x -nodefaults -display none -daemonize -pidfile /run/x.pid -qmp unix:/run/x.qmp,server=on,wait=off \
+		-m 64M -accel kvm,dirty-ring-size=4096 -machine q35,memory-backend=m \
+		-object memory-backend-file,id=m,size=64M,mem-path=/dev/shm/x,share=on &&
+		qemu_dies a x 6 --bandwidth 64K && rm /dev/shm/x &&
+		until_ok 15 b '! pgrep -f "qemu-system.*-name x( |,)" && [ ! -e /dev/shm/x ]'
 }
 
 # Pages must not go where the destination's QEMU does not look
@@ -215,13 +240,13 @@ failures() {
 	t "and then it moves; silence after the commit" after_commit &&
 		t "taken and not started" taken_not_started
 	stop_guest >/dev/null 2>&1
+	t "the VM dies while it moves" vm_dies
 	# Some questions to QEMU stop what a vhost-user daemon does
 	# shellcheck disable=SC2034  # used in lib.sh
 	GUEST_NEEDS=vhost-user
 	t "vhost-user: guest starts" guest_with_daemon &&
 		t "vhost-user: fails after 'destination', the disk goes on" fails_at --fail-at destination &&
-		t "memory that is plugged in meanwhile" dimm_meanwhile &&
-		t "the VM dies while it moves" vm_dies
+		t "memory that is plugged in meanwhile" dimm_meanwhile
 	stop_guest >/dev/null 2>&1
 	# shellcheck disable=SC2034
 	GUEST_NEEDS=''

@@ -71,8 +71,7 @@ static void check_state(struct vm *vm, struct findings *f)
 	status = vm_migration_status(vm->qmp, &info);
 	if (!status)
 		refuse(f, "QEMU does not tell whether it is migrating; is its monitor stuck?");
-	else if (strcmp(status, "none") && strcmp(status, "completed") &&
-		 strcmp(status, "failed") && strcmp(status, "cancelled"))
+	else if (!vm_migration_is_idle(status))
 		refuse(f, "QEMU has a migration in state '%s': wait for its end or use the QMP command 'migrate_cancel'",
 		       status);
 	reasons = js_get(info, "blocked-reasons");

@@ -31,6 +31,20 @@
 #define READY_MS	180000
 #define RUNNING_MS	60000
 
+/* Ours has not begun: does somebody else migrate the VM, or write a snapshot? */
+static int handover_alone(struct migration *m, struct vmmig_error *err)
+{
+	char *status = vm_migration_status(&m->qmp, NULL);
+	int ret = 0;
+
+	if (!status || !vm_migration_is_idle(status))
+		ret = vmmig_fail(err, -EBUSY,
+				 "QEMU has a migration of somebody else's in state '%s'; wait for its end and start again",
+				 status ? status : "?");
+	free(status);
+	return ret;
+}
+
 /* Did somebody else pause, end or change the VM meanwhile? */
 static int handover_status(struct migration *m, struct vmmig_error *err)
 {
@@ -40,15 +54,19 @@ static int handover_status(struct migration *m, struct vmmig_error *err)
 	if (!status)
 		ret = vmmig_fail(err, -EREMOTEIO, "%s does not tell its status",
 				 m->qmp.name);
-	else if (!strcmp(status, "paused"))
+	else if (!strcmp(status, "paused")) {
+		if (m->vm.running)
+			progress_warn(m, "somebody has paused the VM, so it arrives paused");
 		m->vm.running = false;
-	else if (strcmp(status, "running"))
+	} else if (strcmp(status, "running"))
 		ret = vmmig_fail(err, -EREMOTEIO,
 				 "the VM came into state '%s' meanwhile",
 				 status);
 	else
 		m->vm.running = true;
 	free(status);
+	if (!ret)
+		ret = handover_alone(m, err);
 	if (!ret)
 		ret = check_disks_again(&m->vm, &m->plan.argv, err);
 	return ret ? ret : hotplug_check(&m->qmp, &m->plan.argv, err);
@@ -102,8 +120,13 @@ static int explain_trouble(struct migration *m, struct vmmig_error *err)
 	struct json_object *info = NULL;
 	int ret = take_refusal(m, &m->migrate_id, err);
 
-	if (!ret)
-		ret = take_refusal(m, &m->continue_id, err);
+	if (ret) {
+		/* None of ours has begun: there is nothing to cancel or resume. */
+		m->migration[0] = '\0';
+		m->stopped = false;
+		return ret;
+	}
+	ret = take_refusal(m, &m->continue_id, err);
 	if (ret)
 		return ret;
 	if (m->peer.frame.msg && !strcmp(m->peer.frame.type, "error"))
@@ -143,7 +166,8 @@ static bool is_switched(void *arg)
 {
 	struct migration *m = arg;
 
-	return !strcmp(m->migration, "pre-switchover") || trouble(m);
+	return !strcmp(m->migration, "pre-switchover") ||
+		!strcmp(m->migration, "completed") || trouble(m);
 }
 
 /* The VM runs on until QEMU has little left and stops it by itself. */
@@ -152,6 +176,13 @@ static int handover_switch(struct migration *m, struct vmmig_error *err)
 	struct json_object *args = json_object_new_object();
 	int ret;
 
+	m->step = "preparing the source";
+	/* Late, as they hold for whatever else is done with this QEMU meanwhile. */
+	ret = source_prepare(&m->source, err);
+	if (ret) {
+		json_object_put(args);
+		return ret;
+	}
 	m->step = "starting QEMU's migration";
 	js_add_str(args, "uri", "fd:" DEVSTATE_FDNAME);
 	snprintf(m->migration, sizeof(m->migration), "asked");
@@ -174,6 +205,9 @@ static int handover_switch(struct migration *m, struct vmmig_error *err)
 	}
 	if (!ret && trouble(m))
 		ret = explain_trouble(m, err);
+	if (!ret && !m->t.stopped)
+		ret = vmmig_fail(err, -EREMOTEIO,
+				 "QEMU did not wait before the switchover; somebody has changed its capabilities meanwhile");
 	if (ret)
 		return ret;
 	/* A VM that was paused is not stopped again. */

@@ -44,6 +44,8 @@ static void on_qmp_event(void *arg, const char *event, struct json_object *data)
 {
 	const char *status = js_str(data, "status");
 	struct migration *m = arg;
+	struct vmmig_error err;
+	unsigned int id;
 
 	/* Earlier migrations of this QEMU are none of our business. */
 	if (!m->migration[0])
@@ -55,10 +57,17 @@ static void on_qmp_event(void *arg, const char *event, struct json_object *data)
 		m->stopped = true;
 	}
 	/* Other monitors can be used all the time. */
-	if (m->t.stopped && !strcmp(event, "RESUME"))
+	if (m->t.stopped && !strcmp(event, "RESUME")) {
 		m->meddled = "resumed";
+		/* A second copy runs, or will: this one must stand still. */
+		if (m->committed && qmp_send(&m->qmp, "stop", NULL, -1, &id, &err))
+			strv_addf(&m->said, "%s", err.text);
+	}
 	if (m->t.stopped && !strcmp(event, "RESET"))
 		m->meddled = "reset";
+	/* With -no-shutdown its QEMU stays. */
+	if (!strcmp(event, "SHUTDOWN"))
+		m->meddled = "shut down";
 	if (strcmp(event, "MIGRATION") || !status)
 		return;
 	snprintf(m->migration, sizeof(m->migration), "%s", status);
@@ -205,8 +214,6 @@ static int migrate_prepare(struct migration *m, uint16_t *port,
 	m->step = "preparing the source";
 	ret = vm_open_fds(&m->vm, err);
 	if (!ret)
-		ret = source_prepare(&m->source, err);
-	if (!ret)
 		ret = devstate_open(&m->state, &m->loop, &m->qmp, err);
 	if (!ret)
 		ret = devstate_forward(&m->state, &m->peer, err);
@@ -330,11 +337,28 @@ static int migrate_steps(struct migration *m, struct vmmig_error *err)
 	return ret ? ret : handover_run(m, err);
 }
 
+static void tell_said(struct migration *m)
+{
+	for (size_t i = 0; i < m->said.n; i++)
+		fprintf(stderr, "vmmig-qemu: %s\n", m->said.v[i]);
+	strv_free(&m->said);
+}
+
+static void tell_resumed(struct migration *m)
+{
+	if (m->committed && m->meddled && !strcmp(m->meddled, "resumed"))
+		fprintf(stderr, "vmmig-qemu: somebody resumed the VM at the source after the hand-over; it was stopped again, but two copies may have run: check its disks\n");
+	tell_said(m);
+}
+
 /* The VM runs at the destination: nothing here can fail the migration. */
 static void migrate_leave(struct migration *m)
 {
 	struct vmmig_error err = { "" };
 	struct stat st;
+	int ret;
+
+	tell_resumed(m);
 
 	if (m->o->keep_source) {
 		if (source_restore(&m->source, &err))
@@ -342,11 +366,13 @@ static void migrate_leave(struct migration *m)
 				err.text);
 		return;
 	}
-	if (source_quit(&m->source, &err)) {
+	ret = source_quit(&m->source, &err);
+	if (ret)
 		fprintf(stderr, "vmmig-qemu: the VM was moved, but the source remains: %s\n",
 			err.text);
+	/* One that was told to quit needs long for much memory, but not its name. */
+	if (ret && ret != -ETIMEDOUT)
 		return;
-	}
 	for (unsigned int i = 0; i < m->vm.nr_blocks && !m->o->keep_ram; i++) {
 		const struct vm_block *b = &m->vm.block[i];
 
@@ -360,12 +386,27 @@ static void migrate_leave(struct migration *m)
 	}
 }
 
-/* @from_peer: the destination has said that it failed. */
+/*
+ * @from_peer: the destination has said that it failed. Whoever resumes the VM
+ * here wants QEMU's settings as they were.
+ */
 static void explain_unknown(struct migration *m, bool from_peer)
 {
 	const struct options *o = m->o;
-	struct vmmig_error unused;
+	struct vmmig_error unused, err = { "" };
 
+	if (!m->qmp.gone && source_restore(&m->source, &err))
+		fprintf(stderr, "vmmig-qemu: the settings of the source's QEMU: %s\n",
+			err.text);
+	tell_resumed(m);
+	if (from_peer && m->peer.took) {
+		fprintf(stderr,
+			"vmmig-qemu: %s has the VM but could not start it, for the reason above; it stands still at both hosts.\n"
+			"Remove that reason and use 'cont' and 'announce-self' there, then 'quit' at %s here;\n"
+			"or use 'quit' there, wait until its process is gone, and use 'cont' at %s here.\n",
+			o->dest, o->qmp, o->qmp);
+		return;
+	}
 	if (from_peer && rollback_removed(m, &unused)) {
 		fprintf(stderr,
 			"vmmig-qemu: %s says that it has removed its copy of the VM, so it does not run there.\n"
@@ -380,13 +421,6 @@ static void explain_unknown(struct migration *m, bool from_peer)
 		"if it is running or paused there, use 'cont' and 'announce-self' there if need be, and 'quit' at %s here;\n"
 		"only if there is no such process may you use 'cont' at %s here.\n",
 		o->dest, o->dest, o->qmp, o->qmp);
-}
-
-static void tell_said(struct migration *m)
-{
-	for (size_t i = 0; i < m->said.n; i++)
-		fprintf(stderr, "vmmig-qemu: %s\n", m->said.v[i]);
-	strv_free(&m->said);
 }
 
 static int migrate_code(struct migration *m, int ret, struct vmmig_error *err)

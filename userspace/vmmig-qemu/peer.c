@@ -295,6 +295,7 @@ int peer_error(struct peer *p, struct vmmig_error *err)
 	bool refused = js_bool(p->frame.msg, "refused");
 
 	vmmig_fail(err, 0, "%s: %s", p->name, text ? text : "failed");
+	p->took = js_bool(p->frame.msg, "committed");
 	peer_next(p);
 	return refused ? -EPERM : -EREMOTEIO;
 }

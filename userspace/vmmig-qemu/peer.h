@@ -17,6 +17,7 @@
  * @pid: remote shell, 0 if there is none (destination)
  * @gone: nothing will come any more; @why says why
  * @garbage: it is since it sent something that is no message
+ * @took: it failed, and keeps the VM
  * @frame: the message that peer_has() found
  * @frame_len: its bytes in @in, 0 if there is none
  */
@@ -28,6 +29,7 @@ struct peer {
 	pid_t pid;
 	bool gone;
 	bool garbage;
+	bool took;
 	bool out_gone;
 	struct vmmig_error why;
 	struct buf in;

@@ -47,6 +47,11 @@ static int precopy_trouble(struct migration *m, struct vmmig_error *err)
 		return peer_error(&m->peer, err);
 	if (session_is_broken(m))
 		return session_explain(m, err);
+	if (m->s.state == VMMIG_STATE_STOPPED ||
+	    m->s.state == VMMIG_STATE_SYNCED || m->s.state == VMMIG_STATE_DONE)
+		return vmmig_fail(err, -EREMOTEIO,
+				  "somebody else has finalized session %u; start again",
+				  m->session);
 	if (m->peer.frame.msg)
 		return vmmig_fail(err, -EBADMSG, "%s sent '%.40s' unasked",
 				  m->peer.name, m->peer.frame.type);

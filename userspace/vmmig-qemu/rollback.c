@@ -23,9 +23,7 @@ static bool migration_is_over(void *arg)
 {
 	struct migration *m = arg;
 
-	return !strcmp(m->migration, "completed") ||
-		!strcmp(m->migration, "failed") ||
-		!strcmp(m->migration, "cancelled") || m->qmp.gone;
+	return vm_migration_is_idle(m->migration) || m->qmp.gone;
 }
 
 /* The device state is of no use any more; 'cont' needs its end. */
@@ -41,7 +39,7 @@ static void rollback_migration(struct migration *m)
 	if (status)
 		snprintf(m->migration, sizeof(m->migration), "%s", status);
 	free(status);
-	if (!strcmp(m->migration, "none") || migration_is_over(m))
+	if (migration_is_over(m))
 		return;
 	if (qmp_call(&m->qmp, "migrate_cancel", NULL, NULL, &err) ||
 	    loop_wait(&m->loop, migration_is_over, m, deadline_in(CANCEL_MS),
@@ -108,6 +106,12 @@ static bool rollback_resume(struct migration *m)
 	}
 	status = rollback_status(m);
 	running = status && !strcmp(status, "running");
+	if (status && !strcmp(status, "shutdown")) {
+		strv_addf(&m->said, "the guest has shut down meanwhile; it is not resumed");
+		free(status);
+		m->stopped = false;
+		return true;
+	}
 	if (!running) {
 		if (qmp_call_timeout(&m->qmp, "cont", NULL, 30000, NULL,
 				     &err)) {
@@ -177,8 +181,9 @@ bool rollback_source(struct migration *m)
 		if (ret && ret != -EALREADY)
 			complain(m, &err);
 	}
-	rollback_migration(m);
+	/* A QEMU that still writes its state answers nothing until that ends. */
 	devstate_close(&m->state);
+	rollback_migration(m);
 	as_before = rollback_resume(m);
 	if (m->source.vm && !m->qmp.gone && source_restore(&m->source, &err))
 		complain(m, &err);

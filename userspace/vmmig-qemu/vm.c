@@ -77,6 +77,15 @@ char *vm_migration_status(struct qmp *q, struct json_object **info)
 	return copy;
 }
 
+bool vm_migration_is_idle(const char *status)
+{
+	static const char * const idle[] = {
+		"none", "completed", "failed", "cancelled",
+	};
+
+	return is_one_of(status, idle, ARRAY_SIZE(idle));
+}
+
 bool vm_is_kvm(struct qmp *q)
 {
 	struct json_object *info = NULL;

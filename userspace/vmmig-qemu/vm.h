@@ -79,6 +79,8 @@ bool vm_is_kvm(struct qmp *q);
 char *vm_status(struct qmp *q);
 /* Status of QEMU's own migration, "none" if there was none; to be freed. */
 char *vm_migration_status(struct qmp *q, struct json_object **info);
+/* Is none going on in that status? */
+bool vm_migration_is_idle(const char *status);
 
 /* Duplicate the descriptors of the VM and of its RAM files. */
 int vm_open_fds(struct vm *vm, struct vmmig_error *err);
