@@ -101,6 +101,15 @@ static enum vmmig_scan check_block(struct vmmig_session *s,
 	return scan;
 }
 
+/* Does a ring tell what KVM writes by itself? Logging may have gone off. */
+static bool is_logged(struct vmmig_session *s)
+{
+	bool logging;
+
+	return s->tracking == VMMIG_TRACKING_RING &&
+	       !vmmig_vm_check_logging(s->kvm, s->obs.vmm, &logging) && logging;
+}
+
 /**
  * vmmig_final_scan - find all pages that were written, with no writer left
  * @s: a source whose VM is stopped
@@ -112,8 +121,8 @@ static enum vmmig_scan check_block(struct vmmig_session *s,
  */
 int vmmig_final_scan(struct vmmig_session *s)
 {
-	/* Another scan will follow, and nobody else tells what KVM writes */
-	bool protect = s->tracking == VMMIG_TRACKING_SCAN && READ_ONCE(s->hold);
+	/* Another scan will follow */
+	bool protect = READ_ONCE(s->hold) && !is_logged(s);
 	unsigned int i;
 
 	for (i = 0; i < s->nr_blocks; i++) {

@@ -211,7 +211,7 @@ TEST_F(refuse, too_many_processes)
 		close(fds[1]);
 		_exit(read(fds[0], &c, 1));
 	}
-	REFUSED(E2BIG, "can't watch all processes", move_send(&self->m));
+	REFUSED(E2BIG, "processes map the VM's RAM", move_send(&self->m));
 	close(fds[1]);
 	while (wait(NULL) > 0)
 		;
