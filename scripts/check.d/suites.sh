@@ -56,7 +56,7 @@ spdx() {
 	local f rc=0
 	while read -r f; do
 		head -n 3 "$TOP/$f" | grep -q SPDX-License-Identifier: || { echo "$f"; rc=1; }
-	done < <(sources | grep -E '\.([ch]|yaml)$|(^|/)(Makefile|Kbuild)$'; shell_scripts)
+	done < <(sources | grep -E '\.([ch]|sh|yaml)$|(^|/)(Makefile|Kbuild)$'; shell_scripts)
 	return "$rc"
 }
 
