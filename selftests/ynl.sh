@@ -36,7 +36,7 @@ answers() {
 
 sets() {
 	quick --do session-set --json "{\"id\": $SRC, \"rate-limit\": 3000000}" >/dev/null &&
-		quick --do session-get --json "{\"id\": $SRC}" | grep -q "'rate-limit': 3000000"
+		vmmigctl --json status "$SRC" | grep -Eq '"rate-limit": ?3000000'
 }
 
 cancels() {

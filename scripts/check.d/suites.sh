@@ -183,7 +183,10 @@ pair_run() {	# ROOT_A ROOT_B ARGUMENT... of selftests/vm/run
 suite_vm() {
 	local VM_RC=0 VM_TIMEOUT=900
 	case $1 in
-	trixie) pair_run trixie trixie check-same ;;
+	trixie)
+		VM_TIMEOUT=1800
+		pair_run trixie trixie check-same failures
+		;;
 	failures) pair_run trixie trixie failures ;;
 	backports) pair_run backports backports check-same-new ;;
 	newer) pair_run trixie backports check-mixed ;;

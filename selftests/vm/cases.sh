@@ -87,15 +87,20 @@ mixed_case() {
 
 older_first() { [[ $(uname -r) < $(ssh hostb uname -r) ]]; }
 
+# Calmer than in the matrix, as it is done so often
+CHECK_LOAD="wl.rate=8"
 set_check_same() {
+	local APPEND=$CHECK_LOAD
 	IP6=6 move_case microvm 1 4096 paused
 	move_case q35 2 0 2 --streams 2
 }
 set_check_same_new() {
+	local APPEND=$CHECK_LOAD
 	move_case q35 4 4096 2
 	move_case microvm 2 0 1
 }
 set_check_mixed() {
+	local APPEND=$CHECK_LOAD
 	mixed_case 2 4096
 	! older_first || virtio_refused
 	microvm_refused
