@@ -13,7 +13,7 @@ cleanup() { modprobe -a kvm_amd 2>/dev/null; load; }
 
 loops() {
 	local i
-	for ((i = 0; i < 10; i++)); do
+	for ((i = 0; i < 5; i++)); do
 		insmod "$MODULE" && rmmod vmmig || return
 	done
 }
@@ -40,7 +40,7 @@ refused_while_running() {
 # Whatever a session holds is given back when rmmod has worked
 straight_after() {
 	local i
-	for ((i = 0; i < 5; i++)); do
+	for ((i = 0; i < 3; i++)); do
 		load && random_file a 1 && move a || return
 		until_ok 5 is_in "$SRC" iterating || return
 		vmmigctl finalize --wait "$SRC" >/dev/null || return
@@ -52,7 +52,7 @@ ktap_print_header
 ktap_set_plan 8
 log_mark
 unload
-check "ten times in and out" loops
+check "five times in and out" loops
 if kvm_out 2>/dev/null; then
 	check "without KVM" loops
 	check "KVM loaded after it, its rings are seen" eval 'insmod "$MODULE" && modprobe kvm_amd && ring_is_seen'

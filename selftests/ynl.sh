@@ -14,7 +14,7 @@ LINUX=${VMMIG_LINUX:-/vmmig-linux}
 SPEC=$TOP/Documentation/netlink/specs/vmmig.yaml
 [ -e "$LINUX/tools/net/ynl/cli.py" ] || skip_all "no YNL tools"
 
-ynl() { PYTHONDONTWRITEBYTECODE=1 python3 "$LINUX/tools/net/ynl/cli.py" --spec "$WORK/tree/$SPEC_IN" "$@"; }
+ynl() { PYTHONPYCACHEPREFIX=$WORK/pycache python3 "$LINUX/tools/net/ynl/cli.py" --spec "$WORK/tree/$SPEC_IN" "$@"; }
 
 # Emulated, the schema takes longer than all else; once is enough
 quick() { ynl --no-schema "$@"; }
