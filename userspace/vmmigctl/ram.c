@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "ram.h"
@@ -60,9 +62,33 @@ int ram_set_add(struct ram_set *set, const char *text, bool may_create,
 	return 0;
 }
 
-static int create(unsigned int i, const struct ram_spec *spec,
+/* A tmpfs that is too small would say so in the middle of the migration. */
+static int check_room(const struct ram_set *set, unsigned int nr, int fd,
+		      struct vmmig_error *err)
+{
+	const struct ram_spec *spec = &set->specs[nr];
+	uint64_t need = spec->size, room;
+	struct stat here, other;
+	struct statvfs fs;
+
+	if (fstat(fd, &here) || fstatvfs(fd, &fs) || !fs.f_blocks)
+		return 0;
+	for (unsigned int i = 0; i < nr; i++)
+		if (!fstat(set->blocks[i].fd, &other) &&
+		    other.st_dev == here.st_dev)
+			need += set->specs[i].size;
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (room >= need)
+		return 0;
+	return vmmig_fail(err, -ENOSPC, "RAM block %s: the file system of %s has room for %llu bytes, but the RAM to be made there has %llu; free some, or mount it with a larger size=",
+			  spec->id, spec->path, (unsigned long long)room,
+			  (unsigned long long)need);
+}
+
+static int create(const struct ram_set *set, unsigned int i,
 		  struct vmmig_error *err)
 {
+	const struct ram_spec *spec = &set->specs[i];
 	int fd, rc;
 
 	fd = open(spec->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -73,6 +99,11 @@ static int create(unsigned int i, const struct ram_spec *spec,
 		return vmmig_fail(err, -errno, "RAM block %s: %s cannot be made: %s",
 				  spec->id, spec->path, strerror(errno));
 	made_add(i, spec->path);
+	rc = check_room(set, i, fd, err);
+	if (rc) {
+		close(fd);
+		return rc;
+	}
 	if (ftruncate(fd, spec->size)) {
 		rc = -errno;
 		close(fd);
@@ -82,9 +113,10 @@ static int create(unsigned int i, const struct ram_spec *spec,
 	return fd;
 }
 
-static int open_one(unsigned int i, const struct ram_spec *spec, bool writable,
+static int open_one(const struct ram_set *set, unsigned int i, bool writable,
 		    struct vmmig_error *err)
 {
+	const struct ram_spec *spec = &set->specs[i];
 	int fd;
 
 	switch (spec->kind) {
@@ -101,7 +133,7 @@ static int open_one(unsigned int i, const struct ram_spec *spec, bool writable,
 	}
 
 	if (spec->size)
-		return create(i, spec, err);
+		return create(set, i, err);
 	fd = open(spec->path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
@@ -117,7 +149,7 @@ int ram_set_open(struct ram_set *set, bool writable, struct vmmig_error *err)
 	int fd;
 
 	for (unsigned int i = 0; i < set->nr; i++) {
-		fd = open_one(i, &set->specs[i], writable, err);
+		fd = open_one(set, i, writable, err);
 		if (fd < 0)
 			return fd;
 		set->blocks[i].id = set->specs[i].id;
