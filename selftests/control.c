@@ -147,21 +147,6 @@ TEST_F_TIMEOUT(control, cancel_in_every_phase, 240)
 	EXPECT_EQ(0, move_differs(&self->m));
 }
 
-/* What waits for long must not look hung, see kernel/hung_task.c */
-TEST_F(control, long_waits_are_idle)
-{
-	struct move *m = &self->m;
-
-	m->streams = 3;
-	m->rate = 2 * MIB;
-	ASSERT_EQ(0, move_begin(m)) TH_LOG("%s", m->err.text);
-	ASSERT_EQ(VMMIG_STATE_BULK, move_wait(m, m->src, IN(BULK)));
-	ASSERT_EQ(0, run("echo 2 >/proc/sys/kernel/hung_task_timeout_secs"));
-	nap(6000);
-	EXPECT_EQ(0, run("echo 120 >/proc/sys/kernel/hung_task_timeout_secs"));
-	EXPECT_EQ(0, vmmig_nl_cancel(m->nl, m->src, &m->err)) TH_LOG("%s", m->err.text);
-}
-
 TEST_F(control, no_room_at_the_destination)
 {
 	struct move *m = &self->m;
@@ -190,14 +175,14 @@ struct seen {
 	uint32_t id[2];
 	int last[2];
 	char order[2][200];
-	int events;
+	unsigned int progress;	/* of the source, in bulk */
 };
 
 static void on_event(const struct vmmig_session *s, void *arg)
 {
 	struct seen *seen = arg;
 
-	seen->events++;
+	seen->progress += s->id == seen->id[0] && s->state == VMMIG_STATE_BULK;
 	for (int i = 0; i < 2; i++) {
 		if (s->id != seen->id[i] || seen->last[i] == (int)s->state)
 			continue;
@@ -205,6 +190,30 @@ static void on_event(const struct vmmig_session *s, void *arg)
 		strcat(seen->order[i], " ");
 		strcat(seen->order[i], vmmig_state_name(s->state));
 	}
+}
+
+/* What waits for long must not look hung, see kernel/hung_task.c; events tell of it */
+TEST_F(control, long_waits_are_idle)
+{
+	struct seen seen = { .last = { -1, -1 } };
+	struct move *m = &self->m;
+	struct pollfd p;
+
+	m->streams = 3;
+	m->rate = 2 * MIB;
+	ASSERT_EQ(0, vmmig_nl_subscribe(m->nl, &m->err));
+	ASSERT_EQ(0, move_begin(m)) TH_LOG("%s", m->err.text);
+	ASSERT_EQ(VMMIG_STATE_BULK, move_wait(m, m->src, IN(BULK)));
+	ASSERT_EQ(0, run("echo 2 >/proc/sys/kernel/hung_task_timeout_secs"));
+	nap(6000);
+	EXPECT_EQ(0, run("echo 120 >/proc/sys/kernel/hung_task_timeout_secs"));
+	seen.id[0] = m->src;
+	p = (struct pollfd){ vmmig_nl_event_fd(m->nl), POLLIN, 0 };
+	while (poll(&p, 1, 0) > 0)
+		ASSERT_EQ(0, vmmig_nl_events(m->nl, on_event, &seen, &m->err));
+	/* One for the state, and those between chunks */
+	EXPECT_LT(1, seen.progress);
+	EXPECT_EQ(0, vmmig_nl_cancel(m->nl, m->src, &m->err)) TH_LOG("%s", m->err.text);
 }
 
 TEST_F(control, events_tell_every_state_in_order)

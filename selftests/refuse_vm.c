@@ -153,6 +153,33 @@ TEST_F(vm, passed_through_device)
 		TH_LOG("the sentence was: %s", s.reason);
 }
 
+static int guest_memfd(int vm, void *ram)
+{
+	/* Since 6.18: memory that userspace may map, which needs no protected VM */
+	struct kvm_create_guest_memfd gmem = { .size = RAM, .flags = 3 };
+	struct kvm_userspace_memory_region2 slot = {
+		.slot = 1, .flags = KVM_MEM_GUEST_MEMFD, .guest_phys_addr = RAM,
+		.memory_size = RAM, .userspace_addr = (uintptr_t)ram,
+	};
+	int fd = ioctl(vm, KVM_CREATE_GUEST_MEMFD, &gmem), ret;
+
+	if (fd < 0)
+		return fd;
+	slot.guest_memfd = fd;
+	ret = ioctl(vm, KVM_SET_USER_MEMORY_REGION2, &slot);
+	close(fd);
+	return ret;
+}
+
+TEST_F(vm, guest_memfd_memory)
+{
+	self->m.vm_fd = kvm_vm(0);
+	ASSERT_EQ(0, kvm_slot(self->m.vm_fd, 0, 0, self->ram, RAM, 0));
+	if (guest_memfd(self->m.vm_fd, self->ram))
+		SKIP(return, "KVM has no guest_memfd for such a VM");
+	REFUSED(EOPNOTSUPP, "guest_memfd memory", move_send(&self->m));
+}
+
 TEST_F(vm, logging_is_off)
 {
 	struct vmmig_session s;
