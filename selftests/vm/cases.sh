@@ -60,7 +60,7 @@ refused_between_versions() {
 	vm start g "$@" && qmp_g '{"execute":"stop"}' && make_room b || return
 	out=$(timeout 60 vmmig-qemu migrate --qmp /run/g.qmp --quiet hostb 2>&1) || rc=$?
 	echo "$rc: $out"
-	[ "$rc" = 3 ] && grep -q "$why" <<<"$out" && nothing_left b &&
+	[ "$rc" = 3 ] && grep -q "$why" <<<"$out" && until_ok 5 nothing_left b &&
 		vm qmp g '{"execute":"query-status"}' | grep -q '"status": "paused"'
 }
 
@@ -76,6 +76,14 @@ virtio_refused() {
 	stop_guest >/dev/null 2>&1
 }
 
+# The newest machine type of the source's QEMU, which the older one does not have
+machine_refused() {
+	local newest
+	newest=$(qemu-system-x86_64 -machine help | sed -n 's/.*(alias of \(pc-q35-[^)]*\)).*/\1/p')
+	t "machine type $newest to an older QEMU is refused" refused_between_versions "does not know the VM's machine type" --machine "$newest"
+	stop_guest >/dev/null 2>&1
+}
+
 # mixed_case SMP RING
 mixed_case() {
 	if older_first; then
@@ -88,21 +96,18 @@ mixed_case() {
 older_first() { [[ $(uname -r) < $(ssh hostb uname -r) ]]; }
 
 # Calmer than in the matrix, as it is done so often
-CHECK_LOAD="wl.rate=8"
+CHECK_LOAD="wl.rate=8 wl.beat=10 wl.udp=20 wl.tcp=20"
 set_check_same() {
-	local APPEND=$CHECK_LOAD
-	IP6=6 move_case microvm 1 4096 paused
-	move_case q35 2 0 2 --streams 2
+	IP6=6 APPEND=$CHECK_LOAD move_case microvm 1 4096 paused
+	APPEND=$CHECK_LOAD move_case q35 2 0 2 --streams 2
 }
 set_check_same_new() {
-	local APPEND=$CHECK_LOAD
-	move_case q35 4 4096 2
-	move_case microvm 2 0 1
+	APPEND=$CHECK_LOAD move_case q35 4 4096 2
+	APPEND=$CHECK_LOAD move_case microvm 2 0 1 --rsh "ssh -q" --dest-ram mem=/dev/shm/g.moved
 }
 set_check_mixed() {
-	local APPEND=$CHECK_LOAD
-	mixed_case 2 4096
-	! older_first || virtio_refused
+	APPEND=$CHECK_LOAD mixed_case 2 4096
+	if older_first; then virtio_refused; else machine_refused; fi
 	microvm_refused
 }
 
@@ -125,6 +130,6 @@ set_matrix_mixed() {
 	for s in 1 2 4; do
 		for r in 0 4096; do mixed_case "$s" "$r"; done
 	done
-	! older_first || virtio_refused
+	if older_first; then virtio_refused; else machine_refused; fi
 	microvm_refused
 }

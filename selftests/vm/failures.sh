@@ -5,7 +5,7 @@
 # Catches: VMs that stay stopped, QEMUs and RAM files that stay behind, a
 # destination that goes on alone or has other devices.
 
-STEPS="checks destination precopy stop final devstate load ready"
+STEPS="checks destination precopy migrate stop final devstate confirm load ready"
 
 qmp_says() { vm qmp g "{\"execute\":\"$1\"}" | grep -qF "$2"; }
 

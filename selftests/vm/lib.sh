@@ -97,8 +97,8 @@ start_guest() {
 stop_guest() {
 	vm stop g
 	b vm stop g
-	rm -f /dev/shm/g.ram /dev/shm/g.vmem /dev/shm/g.dimm
-	b rm -f /dev/shm/g.ram /dev/shm/g.vmem
+	rm -f /dev/shm/g.*
+	b 'rm -f /dev/shm/g.*'
 }
 
 # One QMP command for the guest at A
@@ -193,7 +193,7 @@ migrate() {
 # Nothing of the VM is left on host $1
 nothing_left() {
 	local left
-	left=$(on "$1" sh -c 'pgrep -af "qemu-system.*-name g( |,)"; ls /dev/shm/g.ram /dev/shm/g.vmem 2>/dev/null')
+	left=$(on "$1" sh -c 'pgrep -af "qemu-system.*-name g( |,)|vmmig-qemu (receive|migrate)"; ls /dev/shm/g.* 2>/dev/null')
 	[ -z "$left" ] && return
 	echo "host$1: $left"
 	return 1

@@ -12,7 +12,7 @@ refused() {
 	out=$(${AS-} timeout 60 vmmig-qemu migrate --qmp /run/g.qmp --quiet "$@" 2>&1) || rc=$?
 	echo "$rc: $out"
 	[ "$rc" = "$code" ] && grep -qiE "$words" <<<"$out" &&
-		vm qmp g '{"execute":"query-status"}' | grep -q '"running": true' && nothing_left b
+		vm qmp g '{"execute":"query-status"}' | grep -q '"running": true' && until_ok 5 nothing_left b
 }
 
 # refused_vm WORDS OPTION-of-QEMU...: a VM without a guest in it
@@ -110,8 +110,8 @@ refusals() {
 	t "bandwidth too low" refused 2 "not valid" --bandwidth 1K hostb
 	AS="setpriv --reuid 65534 --regid 65534 --clear-groups" t "no permission" refused 3 "you are not root" hostb
 	t "no destination" refused 2 "DESTHOST" --quiet
-	t "remote shell that fails" refused 1 "." --rsh false hostb
-	t "no vmmig-qemu at the destination" refused 1 "." --remote-path /nowhere/vmmig-qemu hostb
+	t "remote shell that fails" refused 1 "hostb ended without an answer; does the remote shell work" --rsh false hostb
+	t "no vmmig-qemu at the destination" refused 1 "is /nowhere/vmmig-qemu installed there" --remote-path /nowhere/vmmig-qemu hostb
 	b touch /dev/shm/other.ram
 	t "RAM file is there already" refused 3 "exists already" --dest-ram mem=/dev/shm/other.ram hostb
 	b rm /dev/shm/other.ram
