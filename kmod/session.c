@@ -355,7 +355,7 @@ void vmmig_session_sum(const struct vmmig_session *s,
 }
 
 /**
- * vmmig_session_progress - compute the byte rate and tell, twice a second
+ * vmmig_session_progress - compute the byte rate and tell, at most twice a second
  * @s: the session
  *
  * Context: Process context, may sleep. Stream 0's work or the session's own.
