@@ -153,31 +153,56 @@ TEST_F(vm, passed_through_device)
 		TH_LOG("the sentence was: %s", s.reason);
 }
 
+/* Since 6.18: memory that userspace may map, which needs no protected VM */
+#ifndef KVM_CAP_GUEST_MEMFD_FLAGS
+#define KVM_CAP_GUEST_MEMFD_FLAGS	244
+#define GUEST_MEMFD_FLAG_MMAP		(1ULL << 0)
+#define GUEST_MEMFD_FLAG_INIT_SHARED	(1ULL << 1)
+#endif
+#define GMEM_FLAGS	(GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
+
+/* Returns its descriptor: the slot has memory as long as that is open */
 static int guest_memfd(int vm, void *ram)
 {
-	/* Since 6.18: memory that userspace may map, which needs no protected VM */
-	struct kvm_create_guest_memfd gmem = { .size = RAM, .flags = 3 };
+	struct kvm_create_guest_memfd gmem = { .size = RAM, .flags = GMEM_FLAGS };
 	struct kvm_userspace_memory_region2 slot = {
 		.slot = 1, .flags = KVM_MEM_GUEST_MEMFD, .guest_phys_addr = RAM,
 		.memory_size = RAM, .userspace_addr = (uintptr_t)ram,
 	};
-	int fd = ioctl(vm, KVM_CREATE_GUEST_MEMFD, &gmem), ret;
+	int fd = ioctl(vm, KVM_CREATE_GUEST_MEMFD, &gmem);
 
-	if (fd < 0)
-		return fd;
 	slot.guest_memfd = fd;
-	ret = ioctl(vm, KVM_SET_USER_MEMORY_REGION2, &slot);
-	close(fd);
-	return ret;
+	return fd < 0 || !ioctl(vm, KVM_SET_USER_MEMORY_REGION2, &slot) ? fd : -1;
 }
 
 TEST_F(vm, guest_memfd_memory)
 {
+	struct vmmig_session s;
+	int fd;
+
+	self->m.vm_fd = kvm_vm(0);
+	fd = ioctl(self->m.vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_GUEST_MEMFD_FLAGS);
+	if (fd < 0 || (fd & GMEM_FLAGS) != GMEM_FLAGS)
+		SKIP(return, "KVM has no guest_memfd for such a VM");
+	ASSERT_EQ(0, kvm_slot(self->m.vm_fd, 0, 0, self->ram, RAM, 0));
+	fd = guest_memfd(self->m.vm_fd, self->ram);
+	ASSERT_LE(0, fd);
+	REFUSED(EOPNOTSUPP, "guest_memfd memory", move_send(&self->m));
+	close(fd);
+	close(self->m.vm_fd);
+
+	/* Memory that is plugged in meanwhile */
 	self->m.vm_fd = kvm_vm(0);
 	ASSERT_EQ(0, kvm_slot(self->m.vm_fd, 0, 0, self->ram, RAM, 0));
-	if (guest_memfd(self->m.vm_fd, self->ram))
-		SKIP(return, "KVM has no guest_memfd for such a VM");
-	REFUSED(EOPNOTSUPP, "guest_memfd memory", move_send(&self->m));
+	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
+	EXPECT_EQ(VMMIG_STATE_ITERATING, move_wait(&self->m, self->m.src, IN(ITERATING)));
+	fd = guest_memfd(self->m.vm_fd, self->ram);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(VMMIG_STATE_FAILED, move_wait(&self->m, self->m.src, IN(FAILED)));
+	ASSERT_EQ(0, move_get(&self->m, self->m.src, &s));
+	EXPECT_TRUE(!!strstr(s.reason, "the VM got guest_memfd memory"))
+		TH_LOG("the sentence was: %s", s.reason);
+	close(fd);
 }
 
 TEST_F(vm, logging_is_off)
