@@ -31,12 +31,12 @@ answers() {
 	local out
 	out=$(ynl --do session-get --json "{\"id\": $SRC}") || return
 	echo "$out" | sed 's/^/# /' | head -n 3
-	[[ $out = *"'state': 'bulk'"* || $out = *"'state': 'iterating'"* ]] && [[ $out = *pages-data* ]]
+	[[ $out = *"'state': 'bulk'"* || $out = *"'state': 'iterating'"* ]] && [[ $out = *pages-data* && $out = *"'rate-limit': 1048576"* ]]
 }
 
 sets() {
 	quick --do session-set --json "{\"id\": $SRC, \"rate-limit\": 3000000}" >/dev/null &&
-		vmmigctl --json status "$SRC" | grep -Eq '"rate-limit": ?3000000'
+		vmmigctl --json status "$SRC" | grep -Eq '"rate-limit": ?3000000\b'
 }
 
 cancels() {
