@@ -11,19 +11,19 @@ qmp_says() { vm qmp g "{\"execute\":\"$1\"}" | grep -qF "$2"; }
 
 # Whoever uses this QEMU afterwards must not inherit what a migration has set
 settings_as_before() {
-	! qmp_says query-migrate-capabilities '"state": true, "capability": "x-ignore-shared"' &&
-		! qmp_says query-migrate-parameters '"downtime-limit": 10,' &&
-		qmp_says query-vcpu-dirty-limit '"return": []' && return
+	local now
+	now=$(vm qmp g '{"execute":"query-migrate-capabilities"}' '{"execute":"query-migrate-parameters"}' '{"execute":"query-vcpu-dirty-limit"}')
+	[[ $now = *'"state": false, "capability": "x-ignore-shared"'* && $now = *'"downtime-limit": '* &&
+		$now != *'"downtime-limit": 10,'* && $now = *'"return": []'* ]] && return
 	echo "QEMU's settings are not as before"
 	return 1
 }
 
 # A tool that was killed can undo nothing; troubleshooting.rst tells how
 after_kill() {
-	vm qmp g '{"execute":"cont"}' >/dev/null
-	vm qmp g '{"execute":"cancel-vcpu-dirty-limit"}' >/dev/null
-	vm qmp g '{"execute":"migrate-set-parameters","arguments":{"downtime-limit":300}}' >/dev/null
-	vm qmp g '{"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"x-ignore-shared","state":false},{"capability":"pause-before-switchover","state":false}]}}' >/dev/null
+	vm qmp g '{"execute":"cont"}' '{"execute":"cancel-vcpu-dirty-limit"}' \
+		'{"execute":"migrate-set-parameters","arguments":{"downtime-limit":300}}' \
+		'{"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"x-ignore-shared","state":false},{"capability":"pause-before-switchover","state":false}]}}' >/dev/null
 	qmp_says query-status '"running": true' || echo "the VM does not run"
 }
 

@@ -143,8 +143,8 @@ goes_on() { [ "$(field "$2" "$(on "$1" vm cmd g status)")" -gt "$3" ] 2>/dev/nul
 # healthy a|b: the guest's own checks find nothing, and all that it does goes on
 healthy() {
 	local where=$1 before after v what used=work_done bad=''
-	before=$(on "$where" vm cmd g status) || { post_mortem "$where"; return 1; }
-	v=$(on "$where" vm cmd g verify)
+	before=$(on "$where" vm cmd g status verify) || { post_mortem "$where"; return 1; }
+	v=${before##*$'\n'}
 	[[ $v = ok* ]] || bad+=" verify: $v,"
 	[[ $GUEST_APPEND = *wl.disk=0* ]] || used+=' disk_ops'
 	[[ $GUEST_APPEND != *wl.nested=[1-9]* ]] || used+=' nested_rounds'
@@ -190,10 +190,13 @@ migrate() {
 		"seen from outside: $(field tcp_gap_ms "$(vm peer status)") ms with the comparison"
 }
 
+# Tools that have done their part end
+no_tools() { ! pgrep -af "vmmig-qemu (receive|migrate)" && ! b 'pgrep -af "vmmig-qemu (receive|migrate)"'; }
+
 # Nothing of the VM is left on host $1
 nothing_left() {
 	local left
-	left=$(on "$1" sh -c 'pgrep -af "qemu-system.*-name g( |,)|vmmig-qemu (receive|migrate)"; ls /dev/shm/g.* 2>/dev/null')
+	left=$(on "$1" sh -c 'pgrep -af "qemu-system.*-name g( |,)"; ls /dev/shm/g.* 2>/dev/null')
 	[ -z "$left" ] && return
 	echo "host$1: $left"
 	return 1

@@ -12,7 +12,7 @@ refused() {
 	out=$(${AS-} timeout 60 vmmig-qemu migrate --qmp /run/g.qmp --quiet "$@" 2>&1) || rc=$?
 	echo "$rc: $out"
 	[ "$rc" = "$code" ] && grep -qiE "$words" <<<"$out" &&
-		vm qmp g '{"execute":"query-status"}' | grep -q '"running": true' && until_ok 5 nothing_left b
+		vm qmp g '{"execute":"query-status"}' | grep -q '"running": true' && nothing_left b
 }
 
 # refused_vm WORDS OPTION-of-QEMU...: a VM without a guest in it

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ask one line over a unix socket and print the line that answers it. With -q
- * the socket speaks QMP. With -t the question gets a tag that its answer must
- * have, as one that nobody waited for may come first. A program of its own,
- * since anything interpreted takes half a second to start in an emulated host.
+ * Ask lines over a unix socket, one after the other, and print the line that
+ * answers each. With -q the socket speaks QMP. With -t a question gets a tag that
+ * its answer must have, as one that nobody waited for may come first. A program of
+ * its own, since anything interpreted takes half a second to start in an emulated
+ * host.
  *
- * usage: ask [-q|-t] SOCKET SECONDS LINE      exit code: 0 answered, 1 no answer,
+ * usage: ask [-q|-t] SOCKET SECONDS LINE...   exit code: 0 answered, 1 no answer,
  *                                             2 QMP error
  */
 #include <stdbool.h>
@@ -47,11 +48,12 @@ int main(int argc, char **argv)
 	bool tagged = argc > 1 && !strcmp(argv[1], "-t");
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	char *line, tag[32] = "";
+	int ret = 0;
 	FILE *f;
 
 	argv += qmp + tagged;
-	if (argc - qmp - tagged != 4) {
-		fprintf(stderr, "usage: ask [-q|-t] SOCKET SECONDS LINE\n");
+	if (argc - qmp - tagged < 4) {
+		fprintf(stderr, "usage: ask [-q|-t] SOCKET SECONDS LINE...\n");
 		return 1;
 	}
 	limit.tv_sec = atoi(argv[2]);
@@ -64,14 +66,20 @@ int main(int argc, char **argv)
 	if (tagged)
 		snprintf(tag, sizeof(tag), "@%d.%ld ", getpid(), (long)time(NULL));
 	f = fdopen(fd, "r");
-	if (!f || (qmp && dprintf(fd, "{\"execute\":\"qmp_capabilities\"}\n") < 0) ||
-	    (qmp && !next_line(f, "")) || dprintf(fd, "%s%s\n", tag, argv[3]) < 0)
+	if (!f || (qmp && (dprintf(fd, "{\"execute\":\"qmp_capabilities\"}\n") < 0 ||
+			   !next_line(f, ""))))
 		return 1;
-	line = next_line(f, tag);
-	if (!line) {
-		fprintf(stderr, "%s: no answer\n", argv[1]);
-		return 1;
+	for (char **question = argv + 3; *question; question++) {
+		if (dprintf(fd, "%s%s\n", tag, *question) < 0)
+			return 1;
+		line = next_line(f, tag);
+		if (!line) {
+			fprintf(stderr, "%s: no answer\n", argv[1]);
+			return 1;
+		}
+		fputs(line, stdout);
+		if (qmp && starts(line, "{\"error\""))
+			ret = 2;
 	}
-	fputs(line, stdout);
-	return qmp && starts(line, "{\"error\"") ? 2 : 0;
+	return ret;
 }
