@@ -192,12 +192,22 @@ static void on_event(const struct vmmig_session *s, void *arg)
 	}
 }
 
+/* All that come, with @pause_ms between two at most */
+static int take_events(struct move *m, struct seen *seen, int pause_ms)
+{
+	struct pollfd p = { vmmig_nl_event_fd(m->nl), POLLIN, 0 };
+	int err = 0;
+
+	while (!err && poll(&p, 1, pause_ms) > 0)
+		err = vmmig_nl_events(m->nl, on_event, seen, &m->err);
+	return err;
+}
+
 /* What waits for long must not look hung, see kernel/hung_task.c; events tell of it */
 TEST_F(control, long_waits_are_idle)
 {
 	struct seen seen = { .last = { -1, -1 } };
 	struct move *m = &self->m;
-	struct pollfd p;
 
 	m->streams = 3;
 	m->rate = 2 * MIB;
@@ -208,9 +218,7 @@ TEST_F(control, long_waits_are_idle)
 	nap(6000);
 	EXPECT_EQ(0, run("echo 120 >/proc/sys/kernel/hung_task_timeout_secs"));
 	seen.id[0] = m->src;
-	p = (struct pollfd){ vmmig_nl_event_fd(m->nl), POLLIN, 0 };
-	while (poll(&p, 1, 0) > 0)
-		ASSERT_EQ(0, vmmig_nl_events(m->nl, on_event, &seen, &m->err));
+	ASSERT_EQ(0, take_events(m, &seen, 0)) TH_LOG("%s", m->err.text);
 	/* One for the state, and those between chunks */
 	EXPECT_LT(1, seen.progress);
 	EXPECT_EQ(0, vmmig_nl_cancel(m->nl, m->src, &m->err)) TH_LOG("%s", m->err.text);
@@ -221,7 +229,6 @@ TEST_F(control, events_tell_every_state_in_order)
 	struct move *m = &self->m;
 	struct seen seen = { .last = { -1, -1 } };
 	struct vmmig_session s;
-	struct pollfd p;
 
 	ASSERT_EQ(0, vmmig_nl_subscribe(m->nl, &m->err));
 	ASSERT_EQ(0, move_begin(m)) TH_LOG("%s", m->err.text);
@@ -231,9 +238,7 @@ TEST_F(control, events_tell_every_state_in_order)
 	ASSERT_EQ(0, vmmig_nl_finalize(m->nl, m->src, true, &m->err));
 	ASSERT_EQ(VMMIG_STATE_SYNCED, move_wait(m, m->src, IN(SYNCED)));
 	ASSERT_EQ(0, move_end(m)) TH_LOG("%s", m->err.text);
-	p = (struct pollfd){ vmmig_nl_event_fd(m->nl), POLLIN, 0 };
-	while (poll(&p, 1, 300) > 0)
-		ASSERT_EQ(0, vmmig_nl_events(m->nl, on_event, &seen, &m->err));
+	ASSERT_EQ(0, take_events(m, &seen, 300)) TH_LOG("%s", m->err.text);
 	EXPECT_STREQ(" connecting bulk iterating stopped synced stopped done", seen.order[0]);
 	EXPECT_STREQ(" listening receiving complete", seen.order[1]);
 

@@ -123,34 +123,39 @@ TEST_F(vm, ram_that_the_guest_does_not_use)
 	REFUSED(EINVAL, "does not use any of the RAM blocks", move_send(&self->m));
 }
 
-static int pass_through(int vm)
+/* The VM gets what can't be moved while it is moved, and fails by that name */
+static void gets_meanwhile(struct __test_metadata *_metadata, FIXTURE_DATA(vm) *self,
+			   int (*get)(int vm, void *ram), const char *words)
+{
+	struct vmmig_session s;
+
+	close(self->m.vm_fd);
+	self->m.vm_fd = kvm_vm(0);
+	ASSERT_EQ(0, kvm_slot(self->m.vm_fd, 0, 0, self->ram, RAM, 0));
+	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
+	EXPECT_EQ(VMMIG_STATE_ITERATING, move_wait(&self->m, self->m.src, IN(ITERATING)));
+	ASSERT_LE(0, get(self->m.vm_fd, self->ram));
+	EXPECT_EQ(VMMIG_STATE_FAILED, move_wait(&self->m, self->m.src, IN(FAILED)));
+	ASSERT_EQ(0, move_get(&self->m, self->m.src, &s));
+	EXPECT_TRUE(!!strstr(s.reason, words)) TH_LOG("the sentence was: %s", s.reason);
+}
+
+static int pass_through(int vm, void *ram)
 {
 	struct kvm_create_device dev = { .type = KVM_DEV_TYPE_VFIO };
 
+	(void)ram;
 	return ioctl(vm, KVM_CREATE_DEVICE, &dev);
 }
 
 TEST_F(vm, passed_through_device)
 {
-	struct vmmig_session s;
-
 	self->m.vm_fd = kvm_vm(0);
 	ASSERT_EQ(0, kvm_slot(self->m.vm_fd, 0, 0, self->ram, RAM, 0));
-	if (pass_through(self->m.vm_fd))
+	if (pass_through(self->m.vm_fd, self->ram))
 		SKIP(return, "KVM has no VFIO device");
 	REFUSED(EOPNOTSUPP, "a passed-through device (VFIO)", move_send(&self->m));
-	close(self->m.vm_fd);
-
-	/* One that is plugged in meanwhile */
-	self->m.vm_fd = kvm_vm(0);
-	ASSERT_EQ(0, kvm_slot(self->m.vm_fd, 0, 0, self->ram, RAM, 0));
-	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
-	EXPECT_EQ(VMMIG_STATE_ITERATING, move_wait(&self->m, self->m.src, IN(ITERATING)));
-	ASSERT_EQ(0, pass_through(self->m.vm_fd));
-	EXPECT_EQ(VMMIG_STATE_FAILED, move_wait(&self->m, self->m.src, IN(FAILED)));
-	ASSERT_EQ(0, move_get(&self->m, self->m.src, &s));
-	EXPECT_TRUE(!!strstr(s.reason, "the VM got a passed-through device (VFIO)"))
-		TH_LOG("the sentence was: %s", s.reason);
+	gets_meanwhile(_metadata, self, pass_through, "the VM got a passed-through device (VFIO)");
 }
 
 /* Since 6.18: memory that userspace may map, which needs no protected VM */
@@ -161,7 +166,7 @@ TEST_F(vm, passed_through_device)
 #endif
 #define GMEM_FLAGS	(GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
 
-/* Returns its descriptor: the slot has memory as long as that is open */
+/* Returns its descriptor, open to the end: the slot has no memory without */
 static int guest_memfd(int vm, void *ram)
 {
 	struct kvm_create_guest_memfd gmem = { .size = RAM, .flags = GMEM_FLAGS };
@@ -177,32 +182,16 @@ static int guest_memfd(int vm, void *ram)
 
 TEST_F(vm, guest_memfd_memory)
 {
-	struct vmmig_session s;
-	int fd;
+	int flags;
 
 	self->m.vm_fd = kvm_vm(0);
-	fd = ioctl(self->m.vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_GUEST_MEMFD_FLAGS);
-	if (fd < 0 || (fd & GMEM_FLAGS) != GMEM_FLAGS)
+	flags = ioctl(self->m.vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_GUEST_MEMFD_FLAGS);
+	if (flags < 0 || (flags & GMEM_FLAGS) != GMEM_FLAGS)
 		SKIP(return, "KVM has no guest_memfd for such a VM");
 	ASSERT_EQ(0, kvm_slot(self->m.vm_fd, 0, 0, self->ram, RAM, 0));
-	fd = guest_memfd(self->m.vm_fd, self->ram);
-	ASSERT_LE(0, fd);
+	ASSERT_LE(0, guest_memfd(self->m.vm_fd, self->ram));
 	REFUSED(EOPNOTSUPP, "guest_memfd memory", move_send(&self->m));
-	close(fd);
-	close(self->m.vm_fd);
-
-	/* Memory that is plugged in meanwhile */
-	self->m.vm_fd = kvm_vm(0);
-	ASSERT_EQ(0, kvm_slot(self->m.vm_fd, 0, 0, self->ram, RAM, 0));
-	ASSERT_EQ(0, move_begin(&self->m)) TH_LOG("%s", self->m.err.text);
-	EXPECT_EQ(VMMIG_STATE_ITERATING, move_wait(&self->m, self->m.src, IN(ITERATING)));
-	fd = guest_memfd(self->m.vm_fd, self->ram);
-	ASSERT_LE(0, fd);
-	EXPECT_EQ(VMMIG_STATE_FAILED, move_wait(&self->m, self->m.src, IN(FAILED)));
-	ASSERT_EQ(0, move_get(&self->m, self->m.src, &s));
-	EXPECT_TRUE(!!strstr(s.reason, "the VM got guest_memfd memory"))
-		TH_LOG("the sentence was: %s", s.reason);
-	close(fd);
+	gets_meanwhile(_metadata, self, guest_memfd, "the VM got guest_memfd memory");
 }
 
 TEST_F(vm, logging_is_off)

@@ -101,6 +101,12 @@ mixed_case() {
 
 older_first() { [[ $(uname -r) < $(ssh hostb uname -r) ]]; }
 
+# What cannot go from one release of QEMU to the other
+mixed_refused() {
+	if older_first; then virtio_refused; else machine_refused; fi
+	microvm_refused
+}
+
 # Calmer than in the matrix, as it is done so often
 CHECK_LOAD="wl.rate=8 wl.beat=10 wl.udp=20 wl.tcp=20"
 set_check_same() {
@@ -114,8 +120,7 @@ set_check_same_new() {
 }
 set_check_mixed() {
 	APPEND=$CHECK_LOAD mixed_case 2 4096
-	if older_first; then virtio_refused; else machine_refused; fi
-	microvm_refused
+	mixed_refused
 }
 
 set_matrix_same() {
@@ -137,6 +142,5 @@ set_matrix_mixed() {
 	for s in 1 2 4; do
 		for r in 0 4096; do mixed_case "$s" "$r"; done
 	done
-	if older_first; then virtio_refused; else machine_refused; fi
-	microvm_refused
+	mixed_refused
 }

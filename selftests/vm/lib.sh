@@ -191,7 +191,10 @@ migrate() {
 }
 
 # Tools that have done their part end
-no_tools() { ! pgrep -af "vmmig-qemu (receive|migrate)" && ! b 'pgrep -af "vmmig-qemu (receive|migrate)"'; }
+no_tools() {
+	local where
+	for where in a b; do ! on "$where" pgrep -af "vmmig-qemu (receive|migrate)" || return; done
+}
 
 # Nothing of the VM is left on host $1
 nothing_left() {
