@@ -53,7 +53,7 @@ paused_back() {
 
 # Written faster than it is sent: vCPUs must be slowed down
 throttled_there() {
-	there --auto-converge --bandwidth 8M --timeout 150 || return
+	there --auto-converge --bandwidth 4M --timeout 150 || return
 	[ "$(field throttle-mb "$REPORT")" -gt 0 ] || { echo "it was not throttled"; return 1; }
 	echo "vCPUs were held to $(field throttle-mb "$REPORT") MB/s each"
 }

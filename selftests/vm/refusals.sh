@@ -102,8 +102,9 @@ little_memory() {
 	return "$rc"
 }
 
-# For the guest of failures.sh
+# Before the start, and in mid-flight, with the guest of failures.sh
 refusals() {
+	t "refusals: guest starts" guest_that_fails || return
 	t "no QEMU behind the socket" refused 1 "cannot|refused|no such|gone" --qmp /run/nobody.qmp hostb
 	t "unknown option" refused 2 "unrecognized|unknown" --frobnicate hostb
 	t "option out of range" refused 2 "not valid" --streams 9 hostb
@@ -125,4 +126,5 @@ refusals() {
 	t "no module at the destination" refused 3 "module vmmig" hostb
 	b insmod "$BUILD/vmmig.ko"
 	refusals_of_vms
+	meanwhile
 }

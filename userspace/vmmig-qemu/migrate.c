@@ -386,32 +386,22 @@ static void migrate_leave(struct migration *m)
 	}
 }
 
-/*
- * @from_peer: the destination has said that it failed. Whoever resumes the VM
- * here wants QEMU's settings as they were.
- */
-static void explain_unknown(struct migration *m, bool from_peer)
+/* Whoever resumes the VM here wants QEMU's settings as they were. */
+static void explain_unknown(struct migration *m)
 {
 	const struct options *o = m->o;
-	struct vmmig_error unused, err = { "" };
+	struct vmmig_error err = { "" };
 
 	if (!m->qmp.gone && source_restore(&m->source, &err))
 		fprintf(stderr, "vmmig-qemu: the settings of the source's QEMU: %s\n",
 			err.text);
 	tell_resumed(m);
-	if (from_peer && m->peer.took) {
+	if (m->peer.took) {
 		fprintf(stderr,
 			"vmmig-qemu: %s has the VM but could not start it, for the reason above; it stands still at both hosts.\n"
 			"Remove that reason and use 'cont' and 'announce-self' there, then 'quit' at %s here;\n"
 			"or use 'quit' there, wait until its process is gone, and use 'cont' at %s here.\n",
 			o->dest, o->qmp, o->qmp);
-		return;
-	}
-	if (from_peer && rollback_removed(m, &unused)) {
-		fprintf(stderr,
-			"vmmig-qemu: %s says that it has removed its copy of the VM, so it does not run there.\n"
-			"It stays stopped here as it was handed over already; use 'cont' at %s to resume it.\n",
-			o->dest, o->qmp);
 		return;
 	}
 	fprintf(stderr,
@@ -423,12 +413,25 @@ static void explain_unknown(struct migration *m, bool from_peer)
 		o->dest, o->dest, o->qmp, o->qmp);
 }
 
+/*
+ * "removed" comes only from a destination that never took the VM, after the end
+ * of its QEMU. Whatever was sent to it, nothing can run the VM there any more.
+ */
+static bool was_not_taken(struct migration *m)
+{
+	struct vmmig_error unused;
+
+	return !m->peer.took && rollback_removed(m, &unused);
+}
+
 static int migrate_code(struct migration *m, int ret, struct vmmig_error *err)
 {
 	bool as_before;
 
 	if (!ret)
 		return EXIT_MOVED;
+	if (m->committed && was_not_taken(m))
+		m->committed = false;
 	as_before = !m->committed && rollback_source(m);
 	progress_end(m);
 	if (m->refused)
@@ -437,7 +440,7 @@ static int migrate_code(struct migration *m, int ret, struct vmmig_error *err)
 		fprintf(stderr, "vmmig-qemu: %s: %s\n", m->step, err->text);
 	tell_said(m);
 	if (m->committed) {
-		explain_unknown(m, ret == -EREMOTEIO || ret == -EPERM);
+		explain_unknown(m);
 		return EXIT_UNKNOWN;
 	}
 	rollback_destination(m);

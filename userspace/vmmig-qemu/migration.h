@@ -55,7 +55,7 @@ struct timing {
  * @load_sent: the destination knows all of the device state
  * @meddled: what else was done with the VM after its stop, NULL: nothing
  * @stopped: the VM ran, and is stopped or may be at any moment
- * @committed: 'commit' may have been received: never resume
+ * @committed: 'commit' may have been taken: never resume
  * @refused: a check said no
  * @removed: the destination has said that it removed its part
  * @said: what rolling back had to tell: printed after it, as a terminal that

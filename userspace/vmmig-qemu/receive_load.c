@@ -115,6 +115,9 @@ int receive_commit(struct receiver *r, bool *run, struct vmmig_error *err)
 	if (strcmp(r->peer.frame.type, "commit"))
 		return vmmig_fail(err, -EBADMSG, "unexpected order '%.40s'",
 				  r->peer.frame.type);
+	ret = step_done(r->plan.fail_at, STEP_TAKE, err);
+	if (ret)
+		return ret;
 	*run = js_bool(r->peer.frame.msg, "run");
 	r->committed = true;
 	r->loop.shielded = true;

@@ -9,7 +9,7 @@
 static const char * const steps[] = {
 	STEP_CHECKS, STEP_DESTINATION, STEP_PRECOPY, STEP_MIGRATE, STEP_STOP,
 	STEP_FINAL, STEP_DEVSTATE, STEP_CONFIRM, STEP_LOAD, STEP_READY,
-	STEP_COMMIT,
+	STEP_TAKE, STEP_COMMIT,
 };
 
 static const char *step_name(const char *fail_at)

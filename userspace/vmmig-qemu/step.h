@@ -20,6 +20,7 @@
 #define STEP_CONFIRM		"confirm"
 #define STEP_LOAD		"load"
 #define STEP_READY		"ready"
+#define STEP_TAKE		"take"	/* at the destination: it has the commit */
 #define STEP_COMMIT		"commit"
 
 bool step_is_known(const char *fail_at);
