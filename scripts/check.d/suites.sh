@@ -185,27 +185,28 @@ pair_run() {	# ROOT_A ROOT_B ARGUMENT... of selftests/vm/run
 	pair_ended "$rc" "$a to $b"
 }
 
-# pairs_run ROOT SET...: each set on a pair of its own, all at the same time. A host
-# of one CPU is emulated without atomic instructions and interrupts between
-# CPUs: two such pairs get more done than one after the other with two CPUs each.
+# pairs_run "ROOT_A ROOT_B SET"...: each on a pair of its own, all at the same
+# time. A host of one CPU is emulated without atomic instructions and interrupts
+# between CPUs: two such pairs get more done than one with two CPUs each.
 pairs_run() {
-	local root=$1 set rc out=$CACHE/out/$SUITE-$1
+	local what a b set out rc
 	declare -A pairs=()
-	shift
-	for set; do
+	for what; do
+		read -r a b set <<<"$what"
+		out=$CACHE/out/$SUITE-$a-$b-$set
 		mkdir -p "$out"
-		"$LAB/pair" --out "$out-$set" --smp 1 --mem 3G --timeout "${VM_TIMEOUT:-900}" "$root" "$root" -- \
-			/vmmig/selftests/vm/run "$set" >"$out/$set.log" 2>&1 &
-		pairs[$set]=$!
+		"$LAB/pair" --out "$out" --smp 1 --mem 3G --timeout "${VM_TIMEOUT:-900}" "$a" "$b" -- \
+			/vmmig/selftests/vm/run "$set" >"$out.log" 2>&1 &
+		pairs[$what]=$!
 	done
 	# In the background they do not hear Ctrl-C
 	# shellcheck disable=SC2064
 	trap "kill ${pairs[*]} 2>/dev/null" EXIT
-	for set; do
+	for what; do
 		rc=0
-		wait "${pairs[$set]}" || rc=$?
-		cat "$out/$set.log"
-		pair_ended "$rc" "$root, $set"
+		wait "${pairs[$what]}" || rc=$?
+		cat "$CACHE/out/$SUITE-${what// /-}.log"
+		pair_ended "$rc" "$what"
 	done
 	trap - EXIT
 }
@@ -214,10 +215,9 @@ suite_vm() {
 	local VM_RC=0 VM_TIMEOUT=900
 	case $1 in
 	trixie) pair_run trixie trixie check-same ;;
-	failures) pairs_run trixie failures refusals ;;
+	failures) pairs_run "trixie trixie failures" "trixie trixie refusals" ;;
 	backports) pair_run backports backports check-same-new ;;
-	newer) pair_run trixie backports check-mixed ;;
-	older) pair_run backports trixie check-mixed ;;
+	mixed) pairs_run "trixie backports check-mixed" "backports trixie check-mixed" ;;
 	matrix)
 		VM_TIMEOUT=2400
 		pair_run trixie trixie matrix-same

@@ -17,8 +17,8 @@ host_start() {
 	shift 4
 	root=$(root_dir "$name") || exit
 	kernel=$(root_kernel "$root") || exit
-	make_initrd "$root" "$kernel" "$LAB/l1/initrd-init" "$CACHE/host/$name/initrd" "$L1_MODULES"
-	unpack_kernel "$root/boot/vmlinuz-$kernel" "$CACHE/host/$name/kernel"
+	alone make_initrd "$root" "$kernel" "$LAB/l1/initrd-init" "$CACHE/host/$name/initrd" "$L1_MODULES"
+	alone unpack_kernel "$root/boot/vmlinuz-$kernel" "$CACHE/host/$name/kernel"
 	cp "$LAB"/l1/{init,network} "$run/"
 	shares=("lab.out:$out:/vmmig-out:rw" "lab.src:$TOP:/vmmig:ro")
 	[ -d "$CACHE/build/$name" ] && shares+=("lab.build:$CACHE/build/$name:/vmmig-build:ro")

@@ -15,6 +15,9 @@ die() { say "$*"; exit "$E_SETUP"; }
 
 need_root() { [ "$(id -u)" = 0 ] || die "must run as root"; }
 
+# alone COMMAND...: one run at a time, for what all of them share in the cache
+alone() { { flock 4 && "$@"; } 4>"$CACHE/.lock"; }
+
 # root_dir NAME: the tree of a host root, which must have been made before
 root_dir() {
 	local dir=$CACHE/roots/$1
