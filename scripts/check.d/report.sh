@@ -42,13 +42,13 @@ tally() {
 		} else if ($0 ~ /# SKIP/) { skip++; say = say "skipped " inner "\n" }
 		inner = ""; next
 	}
-	/^1\.\.[0-9]+/ { n = $1; sub(/.*\.\./, "", n); if (top_plan) tap_plan = 1; programs = n; top_plan += n; next }
+	/^1\.\.[0-9]+/ { n = $1; sub(/.*\.\./, "", n); top_plan += n; next }
 	/^(not )?ok [0-9]/ { sub(/\r$/, ""); result($0, ""); top_seen++; next }
 	/^#/ { tell[told++ % 12] = $0; next }
 	/^Bail out!/ { bad++; say = say "FAILED  " $0 "\n" }
 	END {
 		if (inner != "") close_plan(inner)
-		if (programs_seen || inner != "") missing = programs - programs_seen
+		if (programs_seen || inner != "") missing = top_plan - programs_seen
 		else missing = top_plan - top_seen
 		if (missing > 0) { bad += missing; say = say "FAILED  " missing " announced results never came\n" }
 		printf "%d %d %d\n%s", good, bad, skip, say

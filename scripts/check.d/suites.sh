@@ -14,20 +14,16 @@ suite_roots() {
 
 sources() { git -c safe.directory='*' -C "$TOP" ls-files -co --exclude-standard 2>/dev/null || (cd "$TOP" && find . -path ./.cache -prune -o -type f -printf '%P\n'); }
 
+# "new file, update MAINTAINERS" and typedefs of trace.h are not for us; generated
+# files are not looked at
 checkpatch() {
-	local f out rc=0
-	while read -r f; do
-		case $f in kmod/*.[ch] | uapi/*.h) ;; *) continue ;; esac
-		case $f in kmod/netlink-gen.* | uapi/linux/vmmig.h) continue ;; esac	# generated
-		# "new file, update MAINTAINERS" and typedefs of trace.h are not for us
-		out=$(cd "$TOP" && perl "$LINUX/scripts/checkpatch.pl" --no-tree --strict --terse --quiet \
-			--show-types --file --max-line-length=100 "$f" 2>&1 |
-			grep -E '^[^ ]+:[0-9]+: (ERROR|WARNING|CHECK)' | grep -vE "$CHECKPATCH_EXCEPT") || continue
-		printf '%s\n' "$out"
-		rc=1
-	done < <(sources)
+	local out
+	out=$(sources | grep -E '^(kmod/.*\.[ch]|uapi/.*\.h)$' | grep -vE '^(kmod/netlink-gen|uapi/linux/vmmig.h)' |
+		(cd "$TOP" && xargs -P 2 -n 6 perl "$LINUX/scripts/checkpatch.pl" --no-tree --strict --terse \
+			--quiet --show-types --max-line-length=100 --file 2>&1) |
+		grep -E '^[^ ]+:[0-9]+: (ERROR|WARNING|CHECK)' | grep -vE "$CHECKPATCH_EXCEPT")
 	rm -f "$TOP"/.checkpatch-camelcase.*
-	return "$rc"
+	[ -z "$out" ] || { printf '%s\n' "$out"; return 1; }
 }
 # Not for us: proto_user.h (names for userspace), trace.h (what the trace macros
 # want), compat.h (it is about versions), and iterators that use an argument twice
@@ -160,92 +156,82 @@ suite_unit() {
 # patience ROOT SECONDS: kernels that watch themselves take longer
 patience() { case $1 in kasan | kcsan) echo $(($2 * 4)) ;; *) echo "$2" ;; esac }
 
-# -- kselftests: one boot for each kernel
+# at_once COMMAND...: all at the same time, with hosts of one CPU. Those are
+# emulated without atomic instructions and interrupts between CPUs, so two at a
+# time get more done than one after the other with two CPUs each.
+at_once() {
+	local out=$CACHE/out/$SUITE rc=0 what i pids=() LAB_SMP=1 LAB_MEM=3G
+	mkdir -p "$CACHE/out"
+	# Ctrl-C does not reach them, but each is a process group
+	set -m
+	for what; do
+		eval "$what" </dev/null >"$out.${#pids[@]}.log" 2>&1 &
+		pids+=($!)
+	done
+	set +m
+	trap 'kill -- "${pids[@]/#/-}"' EXIT
+	for i in "${!pids[@]}"; do
+		wait "${pids[i]}" || rc=$?
+		cat "$out.$i.log"
+	done
+	trap - EXIT
+	return "$rc"
+}
 
-suite_kernel() {
+# -- kselftests
+
+# host_run ROOT [programs|scripts]
+host_run() {
 	[ -e "$CACHE/build/$1/ksft" ] || build_tests "$1" >/dev/null || return
-	"$LAB/host" --out "$CACHE/out/kernel-$1" --timeout "$(patience "$1" 900)" "$1" -- \
-		/vmmig/selftests/run
+	"$LAB/host" --out "$CACHE/out/$SUITE-$1" --smp "${LAB_SMP:-2}" --timeout "$(patience "$1" 900)" "$1" -- \
+		/vmmig/selftests/run ${2:+"$2"}
 }
 
-# -- two hosts: vm, vm-matrix, soak
+suite_kernel() { host_run "$1"; }
+suite_programs() { host_run "$1" programs; }
+suite_scripts() { at_once "host_run trixie scripts" "host_run backports scripts"; }
 
-# pair_ended EXIT-CODE WHAT
-pair_ended() {
-	[ "$1" = 0 ] || VM_RC=$1
-	case $1 in "$E_DIED" | "$E_TIMEOUT") echo "not ok 0 $2: the lab ended with $1" ;; esac
-}
+# -- two hosts: vm, soak, stress
 
 pair_run() {	# ROOT_A ROOT_B ARGUMENT... of selftests/vm/run
 	local a=$1 b=$2 rc=0
 	shift 2
-	"$LAB/pair" --out "$CACHE/out/$SUITE-$a-$b" --timeout "${VM_TIMEOUT:-900}" \
-		--append "${VM_APPEND:-}" "$a" "$b" -- \
+	"$LAB/pair" --out "$CACHE/out/$SUITE-$a-$b-${1%%=*}" --timeout "${VM_TIMEOUT:-900}" \
+		--smp "${LAB_SMP:-2}" --mem "${LAB_MEM:-6G}" --append "${VM_APPEND:-}" "$a" "$b" -- \
 		/vmmig/selftests/vm/run "$@" || rc=$?
-	pair_ended "$rc" "$a to $b"
-}
-
-# pairs_run "ROOT_A ROOT_B SET"...: each on a pair of its own, all at the same
-# time. A host of one CPU is emulated without atomic instructions and interrupts
-# between CPUs: two such pairs get more done than one with two CPUs each.
-pairs_run() {
-	local what a b set out rc
-	declare -A pairs=()
-	for what; do
-		read -r a b set <<<"$what"
-		out=$CACHE/out/$SUITE-$a-$b-$set
-		mkdir -p "$out"
-		"$LAB/pair" --out "$out" --smp 1 --mem 3G --timeout "${VM_TIMEOUT:-900}" "$a" "$b" -- \
-			/vmmig/selftests/vm/run "$set" >"$out.log" 2>&1 &
-		pairs[$what]=$!
-	done
-	# In the background they do not hear Ctrl-C
-	# shellcheck disable=SC2064
-	trap "kill ${pairs[*]} 2>/dev/null" EXIT
-	for what; do
-		rc=0
-		wait "${pairs[$what]}" || rc=$?
-		cat "$CACHE/out/$SUITE-${what// /-}.log"
-		pair_ended "$rc" "$what"
-	done
-	trap - EXIT
+	case $rc in "$E_DIED" | "$E_TIMEOUT") echo "not ok 0 $a to $b: the lab ended with $rc" ;; esac
+	return "$rc"
 }
 
 suite_vm() {
-	local VM_RC=0 VM_TIMEOUT=900
+	local rc=0
 	case $1 in
 	trixie) pair_run trixie trixie check-same ;;
-	failures) pairs_run "trixie trixie failures" "trixie trixie refusals" ;;
+	failures) at_once "pair_run trixie trixie failures" "pair_run trixie trixie refusals" ;;
 	backports) pair_run backports backports check-same-new ;;
-	mixed) pairs_run "trixie backports check-mixed" "backports trixie check-mixed" ;;
+	mixed) at_once "pair_run trixie backports check-mixed" "pair_run backports trixie check-mixed" ;;
 	matrix)
-		VM_TIMEOUT=2400
-		pair_run trixie trixie matrix-same
-		pair_run backports backports matrix-same-new
-		pair_run trixie backports matrix-mixed
-		pair_run backports trixie matrix-mixed
+		local VM_TIMEOUT=2400
+		pair_run trixie trixie matrix-same || rc=$?
+		pair_run backports backports matrix-same-new || rc=$?
+		pair_run trixie backports matrix-mixed || rc=$?
+		pair_run backports trixie matrix-mixed || rc=$?
+		return "$rc"
 		;;
 	*) die "no suite vm-$1" ;;
 	esac
-	return "$VM_RC"
 }
 
 # What takes each path once, for a kernel that watches
-suite_paths() {
-	local VM_RC=0
-	VM_TIMEOUT=$(patience "$1" 900) pair_run "$1" "$1" soak=4 failures refusals
-	return "$VM_RC"
-}
+suite_paths() { VM_TIMEOUT=$(patience "$1" 900) pair_run "$1" "$1" soak=4 failures refusals; }
 
 suite_soak() {
-	local VM_RC=0
 	VM_TIMEOUT=$((600 + ${N:-100} * 30)) pair_run "${SOAK_A:-trixie}" "${SOAK_B:-trixie}" "soak=${N:-100}"
-	return "$VM_RC"
 }
 
 suite_stress() {
-	local VM_RC=0 root=${1:-trixie}
+	local root=${1:-trixie}
 	# The guest may have a guest
-	VM_APPEND=lab.nested VM_TIMEOUT=$(patience "$root" $((600 + ${SECONDS_EACH:-300}))) pair_run "$root" "$root" "stress=${SEED:-1}:${SECONDS_EACH:-300}"
-	return "$VM_RC"
+	VM_APPEND=lab.nested VM_TIMEOUT=$(patience "$root" $((600 + ${SECONDS_EACH:-300}))) \
+		pair_run "$root" "$root" "stress=${SEED:-1}:${SECONDS_EACH:-300}"
 }
