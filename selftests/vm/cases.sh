@@ -26,7 +26,8 @@ arrived_elsewhere() {
 }
 
 # move_case MACHINE SMP RING WAYS [OPTION of migrate...], guest with DEVICES; WAYS:
-# 1, 2 for there and back, "paused" to come back so, or "elsewhere"
+# 1, 2 for there and back, "reset" for that and a reset after it, "paused" to come
+# back so, or "elsewhere"
 DEVICES=
 move_case() {
 	local machine=$1 smp=$2 ring=$3 ways=$4 what
@@ -35,7 +36,7 @@ move_case() {
 	if t "$what: guest starts" start_guest --machine "$machine" --smp "$smp" --ring "$ring" $DEVICES; then
 		if t "$what: there" there "$@"; then
 			case $ways in
-			2) t "$what: and back" back "$@" && t "$what: and is reset" reset_here ;;
+			2 | reset) t "$what: and back" back "$@" && { [ "$ways" = 2 ] || t "$what: and is reset" reset_here; } ;;
 			paused) t "$what: back, paused, and goes on" paused_back ;;
 			elsewhere) t "$what: arrived elsewhere" arrived_elsewhere ;;
 			esac
@@ -114,7 +115,7 @@ set_check_same() {
 	APPEND=$CHECK_LOAD move_case q35 2 0 2 --streams 2
 }
 set_check_same_new() {
-	APPEND=$CHECK_LOAD move_case q35 4 4096 2
+	APPEND=$CHECK_LOAD move_case q35 4 4096 reset
 	APPEND=$CHECK_LOAD move_case microvm 2 0 elsewhere \
 		--rsh 'sh -c "touch /run/rsh.used; exec ssh \"\$@\"" sh' --dest-ram mem=/dev/shm/g.moved
 }
@@ -130,7 +131,7 @@ set_matrix_same() {
 			for r in 0 4096; do move_case "$m" "$s" "$r" 1; done
 		done
 	done
-	APPEND="wl.rate=max" move_case q35 2 4096 2 --streams 4 --auto-converge
+	APPEND="wl.rate=max" move_case q35 2 4096 reset --streams 4 --auto-converge
 	t "throttling: guest starts" eval 'APPEND="wl.rate=max wl.mem=48M" start_guest --machine q35 --smp 2 --ring 4096 --mem 160M' &&
 		t "throttling: there" throttled_there
 	stop_guest >/dev/null 2>&1

@@ -137,22 +137,32 @@ post_mortem() {
 	tail -n 15 /vmmig-out/g.*.console.log
 }
 
-# goes_on HOST FIELD THAN: a count of the workload's is larger than that
-goes_on() { [ "$(field "$2" "$(on "$1" vm cmd g status)")" -gt "$3" ] 2>/dev/null; }
+# go_on HOST BEFORE COUNT...: are these counts of the workload's larger now? $NOW
+# has all that it tells, $STILL names those that are not
+go_on() {
+	local where=$1 before=$2 what
+	shift 2
+	STILL=''
+	NOW=$(on "$where" vm cmd g status)
+	for what; do
+		[ "$(field "$what" "$NOW")" -gt "$(field "$what" "$before")" ] 2>/dev/null || STILL+=" $what"
+	done
+	[ -z "$STILL" ]
+}
 
 # healthy a|b: the guest's own checks find nothing, and all that it does goes on
 healthy() {
-	local where=$1 before after v what used=work_done bad=''
+	local where=$1 before after v what used=work_done bad='' NOW STILL
 	before=$(on "$where" vm cmd g status verify) || { post_mortem "$where"; return 1; }
 	v=${before##*$'\n'}
 	[[ $v = ok* ]] || bad+=" verify: $v,"
 	[[ $GUEST_APPEND = *wl.disk=0* ]] || used+=' disk_ops'
 	[[ $GUEST_APPEND != *wl.nested=[1-9]* ]] || used+=' nested_rounds'
 	[[ $GUEST_NEEDS != *virtiofs* ]] || used+=' file_reads'
-	for what in $used; do
-		until_ok 20 goes_on "$where" "$what" "$(field "$what" "$before")" || bad+=" $what stands still,"
-	done
-	after=$(on "$where" vm cmd g status) || { echo "guest on host$where:$bad no answer"; post_mortem "$where"; return 1; }
+	# shellcheck disable=SC2086
+	until_ok 20 go_on "$where" "$before" $used || bad+="$STILL stands still,"
+	after=$NOW
+	[ -n "$after" ] || { echo "guest on host$where:$bad no answer"; post_mortem "$where"; return 1; }
 	for what in mem_bad disk_bad files_bad nested_bad; do
 		[ "$(field "$what" "$after")" = 0 ] || bad+=" $what,"
 	done
