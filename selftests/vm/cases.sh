@@ -109,7 +109,7 @@ mixed_refused() {
 }
 
 # Calmer than in the matrix, as it is done so often
-CHECK_LOAD="wl.rate=8 wl.beat=10 wl.udp=20 wl.tcp=20"
+CHECK_LOAD="wl.rate=8 wl.verify=4 wl.tick=20 wl.disk=2 wl.beat=10 wl.udp=20 wl.tcp=20"
 set_check_same() {
 	IP6=6 APPEND=$CHECK_LOAD move_case microvm 1 4096 paused
 	APPEND=$CHECK_LOAD move_case q35 2 0 2 --streams 2

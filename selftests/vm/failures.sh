@@ -95,7 +95,7 @@ was_paused() {
 }
 
 # With little to copy and to do, as that is done so often
-CALM="wl.rate=4 wl.verify=2 wl.mem=32M wl.beat=50 wl.udp=50 wl.tcp=50"
+CALM="wl.rate=4 wl.verify=2 wl.mem=32M wl.tick=50 wl.disk=1 wl.beat=100 wl.udp=100 wl.tcp=100"
 guest_that_fails() {
 	truncate -s 1M /run/one.img && b truncate -s 1M /run/one.img || return
 	APPEND=$CALM start_guest --machine q35 --smp 2 \

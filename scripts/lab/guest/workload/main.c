@@ -26,7 +26,7 @@
 
 struct wl_opts wl = {
 	.mem = 32 << 20, .rate = 4, .verify = 8, .random = true,
-	.disk = 4, .files = 20, .tcp = 5, .beat = 2, .udp = 5,
+	.tick = 10, .disk = 4, .files = 20, .tcp = 5, .beat = 2, .udp = 5,
 };
 
 static atomic_int bad_lines;
@@ -124,7 +124,7 @@ static void parse_option(const char *name, const char *value)
 		{ "mem", &wl.mem }, { "fill", &wl.fill }, { "hot", &wl.hot },
 	};
 	static const struct { const char *name; int *to; } numbers[] = {
-		{ "threads", &wl.threads }, { "disk", &wl.disk }, { "files", &wl.files }, { "tcp", &wl.tcp },
+		{ "threads", &wl.threads }, { "tick", &wl.tick }, { "disk", &wl.disk }, { "files", &wl.files }, { "tcp", &wl.tcp },
 		{ "beat", &wl.beat }, { "udp", &wl.udp }, { "nested", &wl.nested },
 	};
 
@@ -167,6 +167,8 @@ static void parse_cmdline(void)
 		wl.files = 1000;
 	if (wl.threads < 1)
 		wl.threads = 1;
+	if (wl.tick < 1 || wl.tick > 50)
+		wl.tick = 10;
 	if (wl.beat < 1)
 		wl.beat = 2;
 }

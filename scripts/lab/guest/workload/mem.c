@@ -17,7 +17,6 @@
 
 #define WORDS		8
 #define RECORDS		64
-#define TICK_MS		10
 #define MAX_THREADS	16
 
 struct record {
@@ -129,7 +128,7 @@ static void *run(void *arg)
 		for (size_t i = 0; i < n; i++)
 			verify_page(j, j->verify_at++ % j->total);
 		if (rate != WL_RATE_MAX)
-			wl_sleep_ms(TICK_MS);
+			wl_sleep_ms(wl.tick);
 	}
 	return NULL;
 }

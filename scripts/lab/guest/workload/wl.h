@@ -21,6 +21,7 @@ struct wl_opts {
 	double verify;		/* MB/s verified all the time */
 	bool random;		/* order of the writes */
 	int threads;		/* writers */
+	int tick;		/* ms between what each does at a time */
 	int disk;		/* file operations a second, 0: no disk */
 	int files;		/* reads of the host's file a second, 0: none */
 	int tcp;		/* ms between two TCP messages, 0: none */
