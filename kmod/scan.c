@@ -125,6 +125,7 @@ int vmmig_final_scan(struct vmmig_session *s)
 	bool protect = READ_ONCE(s->hold) && !is_logged(s);
 	unsigned int i;
 
+	s->trusts_ring = !protect;
 	for (i = 0; i < s->nr_blocks; i++) {
 		struct vmmig_block *block = &s->blocks[i];
 		enum vmmig_scan before, after;

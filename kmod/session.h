@@ -168,6 +168,8 @@ struct vmmig_figures {
  * @run: what the streams do now
  * @working: how many of them, less the first, have not done it yet
  * @tracking: as asked for, then as in use
+ * @trusts_ring: the last final scan has left entries writable and clean, and
+ *	only KVM's reports tell what KVM writes since
  * @rate_limit: bytes per second, 0 for none
  * @maps: source; who maps RAM
  * @obs: source; what KVM reports
@@ -210,6 +212,7 @@ struct vmmig_session {
 	int (*run)(struct vmmig_stream *stream);
 	atomic_t working;
 	enum vmmig_tracking tracking;
+	bool trusts_ring;
 	u64 rate_limit;
 
 	struct vmmig_mappings maps;

@@ -414,6 +414,21 @@ static bool something_left(struct vmmig_session *s)
 }
 
 /*
+ * What the last final scan relied on may have been off for a while. QEMU
+ * changes no slot of a VM that is stopped, so this costs nothing by itself.
+ */
+static void doubt_ring(struct vmmig_session *s)
+{
+	unsigned int i;
+
+	if (!s->trusts_ring)
+		return;
+	for (i = 0; i < s->nr_blocks; i++)
+		vmmig_block_mark_written(&s->blocks[i], 0,
+					 s->blocks[i].nr_pages);
+}
+
+/*
  * One scan of all RAM, and what it found is sent. @again: somebody may have
  * written meanwhile, as KVM reported it or a mapping or a slot has changed.
  *
@@ -434,6 +449,8 @@ static int final_try(struct vmmig_session *s, u64 *scan_ns, bool *again)
 		err = look_around(s, &changed);
 	if (err)
 		return err;
+	if (changed)
+		doubt_ring(s);
 	news = s->maps.news;
 	events = atomic64_read(&s->obs.events);
 	start = ktime_get_ns();
@@ -443,6 +460,8 @@ static int final_try(struct vmmig_session *s, u64 *scan_ns, bool *again)
 		err = final_passes(s);
 	if (!err)
 		err = look_around(s, &changed);
+	if (changed)
+		doubt_ring(s);
 	*again = changed || news != s->maps.news ||
 		 events != atomic64_read(&s->obs.events);
 	return err;
