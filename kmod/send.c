@@ -210,6 +210,24 @@ static int send_found(struct vmmig_stream *stream, struct vmmig_block *block,
 	return err ? err : flush_zero(stream, block);
 }
 
+/*
+ * One visit of a session at a time. KVM joins invalidations that overlap into
+ * one range, and that only grows while they do; vCPUs fault in vain on all of it
+ * (kvm_mmu_invalidate_range_add(), virt/kvm/kvm_main.c).
+ */
+static int visit_alone(struct vmmig_stream *stream, struct vmmig_block *block,
+		       unsigned long chunk)
+{
+	struct vmmig_session *s = stream->session;
+	int err;
+
+	mutex_lock(&s->visit_lock);
+	err = vmmig_tracker_visit(block, chunk, &stream->visit, stream->why,
+				  sizeof(stream->why));
+	mutex_unlock(&s->visit_lock);
+	return err;
+}
+
 static int visit_chunk(struct vmmig_stream *stream, struct vmmig_block *block,
 		       unsigned long chunk)
 {
@@ -224,8 +242,7 @@ static int visit_chunk(struct vmmig_stream *stream, struct vmmig_block *block,
 	if (s->pass.kind == VMMIG_PASS_FINAL) {
 		vmmig_tracker_final_visit(block, chunk, visit);
 	} else {
-		err = vmmig_tracker_visit(block, chunk, visit, stream->why,
-					  sizeof(stream->why));
+		err = visit_alone(stream, block, chunk);
 		if (err)
 			return err;
 		if (visit->present >= VMMIG_CHUNK_PAGES / 2)

@@ -436,6 +436,7 @@ struct vmmig_session *vmmig_session_new(struct net *net, enum vmmig_role role,
 	INIT_LIST_HEAD(&s->ended);
 	spin_lock_init(&s->lock);
 	mutex_init(&s->sock_lock);
+	mutex_init(&s->visit_lock);
 	init_waitqueue_head(&s->wait);
 	INIT_WORK(&s->work, session_work);
 	INIT_DELAYED_WORK(&s->kick, session_kick);

@@ -151,6 +151,7 @@ struct vmmig_figures {
  * @reason: sentence of the failure
  * @sock_lock: protects the sockets of @streams against their release; only
  *	requests need it, the session's work is what releases them
+ * @visit_lock: held by the stream that visits a chunk
  * @wait: the session's work waits here, for requests and for its streams
  * @cancel: a request came to end the session
  * @finalize: a request came to do the final sync
@@ -194,6 +195,7 @@ struct vmmig_session {
 	char reason[VMMIG_REASON_LEN + 1];
 
 	struct mutex sock_lock;	/* protects streams[].sock */
+	struct mutex visit_lock;	/* one visit to a chunk at a time */
 	wait_queue_head_t wait;
 	bool cancel;
 	bool finalize;
