@@ -382,6 +382,32 @@ static int sync_mm(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
 }
 
 /*
+ * A process may hold its mmap_lock for as long as it likes, while a request
+ * waits here: that one can be killed.
+ */
+static int update_mm(struct vmmig_mappings *maps, struct vmmig_mm *vmm)
+{
+	struct mm_struct *mm = vmm->mn.mm;
+	bool in_sync;
+	int err;
+
+	err = mmap_read_lock_killable(mm);
+	if (err)
+		return err;
+	in_sync = is_in_sync(maps, vmm);
+	mmap_read_unlock(mm);
+	if (in_sync)
+		return 0;
+
+	err = mmap_write_lock_killable(mm);
+	if (err)
+		return err;
+	err = sync_mm(maps, vmm);
+	mmap_write_unlock(mm);
+	return err;
+}
+
+/*
  * Called with a reference on the users of @mm. A fork that failed leaves an
  * address space that must not be walked: -ESRCH.
  */
@@ -398,11 +424,13 @@ static int add_mm(struct vmmig_mappings *maps, struct mm_struct *mm,
 		return -ENOMEM;
 	vmm->owner = maps;
 	vmm->mn.ops = &vmmig_mm_notifier_ops;
-	mmap_write_lock(mm);
-	err = check_stable_address_space(mm) ? -ESRCH :
-					       __mmu_notifier_register(&vmm->mn,
-								       mm);
-	mmap_write_unlock(mm);
+	err = mmap_write_lock_killable(mm);
+	if (!err) {
+		err = check_stable_address_space(mm) ?
+			      -ESRCH :
+			      __mmu_notifier_register(&vmm->mn, mm);
+		mmap_write_unlock(mm);
+	}
 	if (err) {
 		kfree(vmm);
 		return err;
@@ -490,7 +518,7 @@ static int collect_mms(struct vmmig_mappings *maps, struct mm_struct **mms,
  *
  * Context: Process context, the session's own work only. Takes mmap_lock and
  *	i_mmap_rwsem, never both.
- * Return: 0 or a negative errno.
+ * Return: 0, -EINTR if the task is killed, or another negative errno.
  */
 int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len)
 {
@@ -518,16 +546,7 @@ int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len)
 			lost = true;
 			err = 0;
 		} else if (!err) {
-			bool in_sync;
-
-			mmap_read_lock(mms[i]);
-			in_sync = is_in_sync(maps, vmm);
-			mmap_read_unlock(mms[i]);
-			if (!in_sync) {
-				mmap_write_lock(mms[i]);
-				err = sync_mm(maps, vmm);
-				mmap_write_unlock(mms[i]);
-			}
+			err = update_mm(maps, vmm);
 			vmm->seen = true;
 		}
 		mmput(mms[i]);

@@ -81,7 +81,8 @@ static struct vmmig_session *ending_session(struct vmmig_session *s)
  * Waits for a session that has ended and still holds one of them.
  *
  * Context: Process context, may sleep. Takes busy_lock.
- * Return: 0 or a negative errno; some blocks may be claimed even then.
+ * Return: 0, -EINTR if the task is killed, or another negative errno; some
+ *	blocks may be claimed even then.
  */
 int vmmig_registry_claim(struct vmmig_session *s,
 			 struct netlink_ext_ack *extack)
@@ -103,9 +104,10 @@ int vmmig_registry_claim(struct vmmig_session *s,
 	if (owner) {
 		/* It gives back what it holds, wait for that and try again. */
 		vmmig_registry_unclaim(s);
-		flush_work(&owner->work);
+		err = wait_event_killable(owner->wait,
+					  READ_ONCE(owner->given_back));
 		vmmig_session_put(owner);
-		return vmmig_registry_claim(s, extack);
+		return err ? -EINTR : vmmig_registry_claim(s, extack);
 	}
 
 	if (err == -EBUSY)

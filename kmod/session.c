@@ -398,6 +398,8 @@ static void session_work(struct work_struct *work)
 	 * the module is gone.
 	 */
 	vmmig_registry_unadmit(s);
+	WRITE_ONCE(s->given_back, true);
+	wake_up_all(&s->wait);
 	vmmig_session_put(s);
 	module_put(THIS_MODULE);
 }

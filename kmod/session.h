@@ -152,7 +152,9 @@ struct vmmig_figures {
  * @sock_lock: protects the sockets of @streams against their release; only
  *	requests need it, the session's work is what releases them
  * @visit_lock: held by the stream that visits a chunk
- * @wait: the session's work waits here, for requests and for its streams
+ * @wait: the session's work waits here, for requests and for its streams; and
+ *	who waits for @given_back
+ * @given_back: nothing of others is held any more
  * @cancel: a request came to end the session
  * @finalize: a request came to do the final sync
  * @hold: ... and to stay in state synced
@@ -197,6 +199,7 @@ struct vmmig_session {
 	struct mutex sock_lock;	/* protects streams[].sock */
 	struct mutex visit_lock;	/* one visit to a chunk at a time */
 	wait_queue_head_t wait;
+	bool given_back;
 	bool cancel;
 	bool finalize;
 	bool hold;
