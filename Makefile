@@ -5,6 +5,7 @@
 #   make check              set up everything, pass every test
 #   make check-matrix       every combination of machines
 #   make check-debug        the tests on kernels with KASAN, lockdep, KCSAN...
+#   make check-mutants      the module with one fix taken out each is found out
 #   make soak N=100         so many moves back and forth
 #   make stress SEED=1 SECONDS=300   random guests, changes and pressure
 #   make bench              compare with QEMU's own migration; BENCH="--quick"
@@ -48,6 +49,10 @@ check-matrix:
 check-debug:
 	scripts/check roots debug kernel-kasan paths-kasan stress-kasan kernel-kcsan
 
+# Tests that cannot fail prove nothing
+check-mutants:
+	scripts/check roots build mutants
+
 bench:
 	scripts/bench $(BENCH)
 
@@ -60,4 +65,4 @@ unexport SECONDS
 stress:
 	SEED=$(or $(SEED),1) SECONDS_EACH=$(or $(SECONDS),300) scripts/check roots build stress-$(or $(ROOT),trixie)
 
-.PHONY: all modules modules_install tools install clean demo check bench check-matrix check-debug soak stress
+.PHONY: all modules modules_install tools install clean demo check bench check-matrix check-debug check-mutants soak stress

@@ -194,9 +194,11 @@ TEST_F(writer, nothing_is_missed)
 	ASSERT_EQ(0, move_get(&self->m, self->m.src, &s));
 	EXPECT_LT(0, s.stats.host_pages + s.stats.pinned_pages + s.stats.final_pages);
 	EXPECT_LE(3, s.stats.pass);
-	/* Found by its dirty bit, not only because whole chunks were sent again */
+	/* Found by its dirty bit, not because whole chunks were sent again */
 	if (variant->kind != DIRECT_IO)
 		EXPECT_LT(0, s.stats.host_pages);
+	if (variant->kind == HOT)
+		EXPECT_GT(s.stats.pass / 2, s.stats.fallback_chunks);
 }
 
 /* Between the final sync and the confirming scan */

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,6 +116,27 @@ TEST_F(mm, maps_late_and_stays)
 	waitpid(pid, NULL, 0);
 }
 
+/* In mappings that are known, and without anything that makes RAM count as written */
+TEST_F(mm, unmaps_what_it_wrote)
+{
+	char *part, *to;
+
+	for (int i = 0; i < 4; i++) {
+		part = ram_map(self->fd, RAM);
+		let_pass(self, 3);
+		scribble(self, part, 200);
+		if (i % 2) {
+			to = mremap(part, RAM, RAM, MREMAP_MAYMOVE | MREMAP_FIXED, part - 64 * MIB);
+			ASSERT_TRUE(to != MAP_FAILED);
+			part = to;
+		} else {
+			ASSERT_EQ(0, madvise(part, RAM / 2, MADV_DONTNEED));
+		}
+		munmap(part, RAM);
+	}
+	EQUAL_AT_THE_END();
+}
+
 TEST_F(mm, unmaps_and_moves)
 {
 	char *part;
@@ -160,6 +182,66 @@ TEST_F(mm, punches_holes)
 	self->ram[4 * MIB] = 7;
 	EQUAL_AT_THE_END();
 	EXPECT_EQ(ram_used(self->fd), ram_used(self->m.block[0].dst));
+}
+
+/*
+ * The kernel writes through an entry that is writable, and sets no dirty bit.
+ * Between the last pass and the end: a visit would find more entries writable
+ * than dirty, or the reference that the lookup has left in an LRU batch.
+ */
+static void kernel_writes(struct __test_metadata *_metadata, char *ram)
+{
+	char value[] = "late";
+	struct iovec local = { value, sizeof(value) }, remote = { NULL, sizeof(value) };
+
+	for (int i = 0; i < 8; i++) {
+		remote.iov_base = ram + i * MIB;
+		ASSERT_EQ(sizeof(value), process_vm_writev(getpid(), &local, 1, &remote, 1, 0));
+	}
+}
+
+static void touch(char *ram, bool write)
+{
+	for (int i = 0; i < 8; i++) {
+		volatile char *at = ram + i * MIB;
+
+		if (write)
+			*at ^= 1;
+		else
+			(void)*at;
+	}
+}
+
+TEST_F(mm, written_by_the_kernel_after_a_visit)
+{
+	touch(self->ram, true);
+	let_pass(self, 3);
+	/* It has begun, and the next one does 100 ms later */
+	nap(40);
+	kernel_writes(_metadata, self->ram);
+	EQUAL_AT_THE_END();
+}
+
+TEST_F(mm, written_by_the_kernel_after_a_read_fault)
+{
+	let_pass(self, 1);
+	nap(40);
+	touch(self->ram, false);
+	kernel_writes(_metadata, self->ram);
+	EQUAL_AT_THE_END();
+}
+
+TEST_F(mm, written_by_the_kernel_where_it_was_mapped_late)
+{
+	char *late;
+
+	let_pass(self, 1);
+	nap(40);
+	late = ram_map(self->fd, RAM);
+	touch(late, false);
+	kernel_writes(_metadata, late);
+	EQUAL_AT_THE_END();
+	munmap(late, RAM);
 }
 
 TEST_F(mm, maps_privately_in_mid_flight)
