@@ -516,9 +516,10 @@ static int collect_mms(struct vmmig_mappings *maps, struct mm_struct **mms,
  * second call on, mappings that are new or were changed by somebody count as
  * written.
  *
- * Context: Process context, the session's own work only. Takes mmap_lock and
- *	i_mmap_rwsem, never both.
- * Return: 0, -EINTR if the task is killed, or another negative errno.
+ * Context: Process context; the request that makes the session, then its own
+ *	work only. Takes mmap_lock and i_mmap_rwsem, never both.
+ * Return: 0, -EINTR if a request is killed or, while a notifier is registered,
+ *	gets a signal (mm_take_all_locks()), or another negative errno.
  */
 int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len)
 {
@@ -623,6 +624,9 @@ void vmmig_mappings_release(struct vmmig_mappings *maps)
 	list_for_each_entry(vmm, &maps->mms, node) {
 		struct mm_struct *mm = vmm->mn.mm;
 
+		/* The first sync was given up before it came to this one. */
+		if (!maps->armed && !rcu_access_pointer(vmm->table))
+			continue;
 		if (!mmget_not_zero(mm))
 			continue;
 		restore_mm(maps, mm,

@@ -216,14 +216,17 @@ static int send_found(struct vmmig_stream *stream, struct vmmig_block *block,
  * (kvm_mmu_invalidate_range_add(), virt/kvm/kvm_main.c).
  */
 static int visit_alone(struct vmmig_stream *stream, struct vmmig_block *block,
-		       unsigned long chunk)
+		       unsigned long chunk, u64 *ns)
 {
 	struct vmmig_session *s = stream->session;
+	u64 start;
 	int err;
 
 	mutex_lock(&s->visit_lock);
+	start = ktime_get_ns();
 	err = vmmig_tracker_visit(block, chunk, &stream->visit, stream->why,
 				  sizeof(stream->why));
+	*ns = ktime_get_ns() - start;
 	mutex_unlock(&s->visit_lock);
 	return err;
 }
@@ -241,15 +244,15 @@ static int visit_chunk(struct vmmig_stream *stream, struct vmmig_block *block,
 
 	if (s->pass.kind == VMMIG_PASS_FINAL) {
 		vmmig_tracker_final_visit(block, chunk, visit);
+		scan_ns = ktime_get_ns() - start;
 	} else {
-		err = visit_alone(stream, block, chunk);
+		err = visit_alone(stream, block, chunk, &scan_ns);
 		if (err)
 			return err;
 		if (visit->present >= VMMIG_CHUNK_PAGES / 2)
 			stream->best_clean_ns = min(stream->best_clean_ns,
 						    visit->clean_ns);
 	}
-	scan_ns = ktime_get_ns() - start;
 	count->scan_ns += scan_ns;
 	if (!bulk) {
 		count->host_pages += visit->host;

@@ -171,8 +171,8 @@ struct vmmig_figures {
  * @run: what the streams do now
  * @working: how many of them, less the first, have not done it yet
  * @tracking: as asked for, then as in use
- * @trusts_ring: the last final scan has left entries writable and clean, and
- *	only KVM's reports tell what KVM writes since
+ * @trusts_ring: the last final scan has left entries writable and clean; if
+ *	there is a ring, only it tells what KVM writes since
  * @rate_limit: bytes per second, 0 for none
  * @maps: source; who maps RAM
  * @obs: source; what KVM reports

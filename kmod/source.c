@@ -414,8 +414,9 @@ static bool something_left(struct vmmig_session *s)
 }
 
 /*
- * What the last final scan relied on may have been off for a while. QEMU
- * changes no slot of a VM that is stopped, so this costs nothing by itself.
+ * What the last final scan relied on may have been off for a while, or has
+ * reported a page that nobody knows. In a migration by vmmig-qemu no slot changes
+ * after the stop, so this costs nothing there.
  */
 static void doubt_ring(struct vmmig_session *s)
 {
