@@ -9,7 +9,8 @@
  *	confirming scan, so that also what the device state wrote is there,
  *	while the rest of the state is on its way
  *	destination loads it as soon as RAM is complete there, "ready"
- *	"commit": from here on this side never resumes the VM by itself
+ *	"commit": from here on this side never resumes the VM by itself, unless
+ *	the destination says that it did not take it ("removed")
  *	"running"
  */
 #include <errno.h>

@@ -118,6 +118,9 @@ int receive_commit(struct receiver *r, bool *run, struct vmmig_error *err)
 	ret = step_done(r->plan.fail_at, STEP_TAKE, err);
 	if (ret)
 		return ret;
+	/* It may have come together with the news that QEMU is gone. */
+	if (receive_is_broken(r))
+		return receive_explain(r, err);
 	*run = js_bool(r->peer.frame.msg, "run");
 	r->committed = true;
 	r->loop.shielded = true;
@@ -148,12 +151,11 @@ int receive_resume(struct receiver *r, bool run, struct vmmig_error *err)
 	ret = step_done(r->plan.fail_at, STEP_COMMIT, err);
 	if (ret)
 		return ret;
-	if (run) {
-		ret = qmp_call_timeout(&r->target.qmp, "cont", NULL, 30000,
-				       NULL, err);
-		if (ret)
-			return ret;
-	}
+	/* A VM that stays paused has to be there, too. */
+	ret = qmp_call_timeout(&r->target.qmp, run ? "cont" : "query-status",
+			       NULL, 30000, NULL, err);
+	if (ret)
+		return ret;
 	msg = json_object_new_object();
 	js_add_int(msg, "cont-us", (now_ns() - start) / NSEC_PER_USEC);
 	ret = peer_send(&r->peer, "running", msg, err);
