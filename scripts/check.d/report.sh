@@ -76,11 +76,13 @@ died_without_us() {
 
 # vcpu_mixed_up LOG: was that what the first test failed for, see mixed_up() in
 # selftests/vm/lib.sh? A test that passed at its second try may have said it too.
+# Of each run, if there were several at once, that failed.
 vcpu_mixed_up() {
-	awk '/^#.*registers of the host.s kernel/ { mixed = 1 }
-		/^ok / { mixed = 0 }
-		/^not ok / { failed = 1; exit }
-		END { exit !(failed && mixed) }' "$1"
+	awk '/^# run [0-9]+ of / { failed = 0; mixed = 0 }
+		/^#.*registers of the host.s kernel/ { mixed = 1 }
+		/^ok / && !failed { mixed = 0 }
+		/^not ok / && !failed { failed = 1; if (mixed) excused = 1; else real = 1 }
+		END { exit !(excused && !real) }' "$1"
 }
 
 # run_suite NAME: its function writes KTAP; that it fails counts once more only
