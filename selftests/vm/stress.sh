@@ -164,7 +164,8 @@ stress_guest() {
 	vhost-user) [ "$bus" = device ] || { opts+=(--vhost-user); GUEST_NEEDS+=' vhost-user' scsi=''; } ;;
 	esac
 	[ -z "$scsi" ] || opts+=("$scsi")
-	opts+=(--qemu "-device virtio-balloon-$bus,free-page-reporting=$reporting")
+	# A guest that gets too small takes memory back instead of killing the workload
+	opts+=(--qemu "-device virtio-balloon-$bus,deflate-on-oom=on,free-page-reporting=$reporting")
 	pick 0 0 50; nested=$PICK
 	# The guest has the driver for AMD
 	grep -q '[1Y]' /sys/module/kvm_amd/parameters/nested 2>/dev/null || nested=0
