@@ -3,7 +3,7 @@
 # The module with one thing taken out or broken each, and the test that must notice.
 #
 #   mutant NAME HOLES PROGRAM TEST    HOLES: numbers in Documentation/correctness.rst
-#   edit FILE OLD NEW                 of the mutant before; OLD must be there once
+#   edit FILE OLD NEW                 of the mutant before; the first OLD becomes NEW
 
 mutant private_mappings_are_fine 1 writers_mm mm.maps_privately_in_mid_flight
 edit kmod/mappings.c 'if ((flags & (want | VM_HUGETLB)) != want) {' 'if (!want) {'
@@ -24,7 +24,7 @@ mutant visits_protect_and_do_not_clean 3 writers writer.hot_set.nothing_is_misse
 edit kmod/tracker.c '	clean_and_record(block, chunk, res->dirty);
 	res->clean_ns' '	res->clean_ns'
 
-mutant references_do_not_count 3,14 writers writer.direct_io.nothing_is_missed
+mutant references_do_not_count 3 writers writer.direct_io.nothing_is_missed
 edit kmod/tracker.c '	return refs > mapped + folio_nr_pages(folio) + ours ||
 	       folio_maybe_dma_pinned(folio);' '	return refs < 0;'
 

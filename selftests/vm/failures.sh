@@ -33,6 +33,10 @@ fails_at() {
 	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet "$@" hostb >/run/fail.out 2>&1 || rc=$?
 	[ "$rc" != 0 ] || { echo "it did not fail"; return 1; }
 	echo "exit code $rc: $(tail -n 1 /run/fail.out)"
+	case "$1 ${2:-}" in
+	*fail-at\ kill:*) ;;
+	*fail-at\ *) [ "$rc" = 1 ] && grep -q "after step '$2'" /run/fail.out || { echo "not at the step"; return 1; } ;;
+	esac
 	until_ok 15 nothing_left b >/dev/null || { nothing_left b; return 1; }
 	case "$*" in
 	*--fail-at\ kill:*) after_kill ;;
