@@ -34,12 +34,12 @@ throttled() {
 
 stranger() {
 	local port
-	vmmigctl receive --listen 127.0.0.1 --make-token "$WORK/token" --timeout 20 \
+	vmmigctl receive --listen 127.0.0.1 --make-token "$WORK/token" --timeout "$((20 * SLOW))" \
 		--ram "ram=$WORK/t.dst,size=16M" >"$WORK/t.rx" 2>&1 &
 	until_ok 5 grep -q listening "$WORK/t.rx" || return
 	port=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' "$WORK/t.rx")
 	# Without the token nothing is received; the one with it still gets through
-	timeout 5 vmmigctl send --ram "ram=$WORK/a.src" 127.0.0.1 "$port" >"$WORK/s" 2>&1
+	timeout "$((5 * SLOW))" vmmigctl send --ram "ram=$WORK/a.src" 127.0.0.1 "$port" >"$WORK/s" 2>&1
 	vmmigctl send --token-file "$WORK/token" --ram "ram=$WORK/a.src" 127.0.0.1 "$port" >"$WORK/s" || return
 	wait $!
 	SRC=$(sed -n 's/^session //p' "$WORK/s")

@@ -28,9 +28,13 @@ LOG_BAD=$(sed -n 's/^"\(.*\)",$/\1/p' "$TOP/selftests/log_words.h" | paste -sd'|
 log_mark() { LOG_LINES=$(dmesg | wc -l); }
 log_bad() { dmesg | tail -n "+$((LOG_LINES + 1))" | grep -E "$LOG_BAD"; }
 
+# A kernel that watches itself, emulated, needs ten times as long for a program
+SLOW=1
+[ ! -e /sys/kernel/debug/kmemleak ] || SLOW=10
+
 # until_ok SECONDS COMMAND...: true as soon as the command is
 until_ok() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * SLOW))
 	shift
 	until "$@"; do
 		[ "$SECONDS" -lt "$end" ] || return 1
@@ -80,7 +84,7 @@ move() {
 	shift
 	size=$(stat -c %s "$WORK/$name.src")
 	rm -f "$WORK/$name.dst"
-	${IN:-} vmmigctl receive --listen "${ADDR:-127.0.0.1}" --timeout 10 \
+	${IN:-} vmmigctl receive --listen "${ADDR:-127.0.0.1}" --timeout "$((10 * SLOW))" \
 		--ram "ram=$WORK/$name.dst,size=$size" >"$WORK/$name.rx" 2>&1 &
 	until_ok 5 grep -q listening "$WORK/$name.rx" || { cat "$WORK/$name.rx"; return 1; }
 	SRC=$(${FROM:-${IN:-}} vmmigctl send "$@" --ram "ram=$WORK/$name.src" "${ADDR:-127.0.0.1}" \
