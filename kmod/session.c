@@ -32,7 +32,7 @@ static void session_free(struct kref *ref)
 {
 	struct vmmig_session *s = container_of(ref, struct vmmig_session, ref);
 
-	kfree(s->streams);
+	kvfree(s->streams);
 	kfree(s->blocks);
 	kfree(s);
 }
@@ -425,11 +425,11 @@ struct vmmig_session *vmmig_session_new(struct net *net, enum vmmig_role role,
 	if (!s)
 		return NULL;
 	s->blocks = kcalloc(nr_blocks, sizeof(*s->blocks), GFP_KERNEL_ACCOUNT);
-	s->streams = kcalloc(nr_streams, sizeof(*s->streams),
-			     GFP_KERNEL_ACCOUNT);
+	s->streams = kvcalloc(nr_streams, sizeof(*s->streams),
+			      GFP_KERNEL_ACCOUNT);
 	if (!s->blocks || !s->streams) {
 		kfree(s->blocks);
-		kfree(s->streams);
+		kvfree(s->streams);
 		kfree(s);
 		return NULL;
 	}

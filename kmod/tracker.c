@@ -5,7 +5,8 @@
  * Arm, then read. In this order:
  *
  *   take the reported pages	ring and notifiers since the last visit
- *   look at the pages		those under DMA; all become dirty themselves
+ *   look at the pages		those under DMA; all become dirty themselves, and
+ *				none is swapped out until the entries are flushed
  *   clean and record		dirty bits of page table entries
  *   write-protect		entries read-only, KVM's zapped, TLBs flushed
  *   look for references	DMA that got its page before the protection
@@ -174,11 +175,71 @@ static void keep_content(struct vmmig_block *block, struct folio *folio)
 }
 
 /*
- * Sets the bits of all pages in the chunk that have a surplus reference, and
- * sees to it that none is lost. Returns how many pages are present.
+ * Sets the bits of a folio's pages in the chunk if it has a surplus reference, and
+ * sees to it that the folio is not lost. Returns how many pages these are.
  */
+static unsigned int look_at(struct vmmig_block *block, unsigned long chunk,
+			    struct folio *folio, int ours,
+			    unsigned long *pinned)
+{
+	pgoff_t first = vmmig_chunk_first(chunk);
+	pgoff_t from = max(folio->index, first);
+	pgoff_t to = min(folio_next_index(folio),
+			 first + vmmig_chunk_pages(block, chunk));
+
+	keep_content(block, folio);
+	if (folio_has_surplus(folio, ours))
+		bitmap_set(pinned, from - first, to - from);
+	return to - from;
+}
+
+/*
+ * Look at the pages before their entries are cleaned, and keep the references.
+ *
+ * Reclaim unmaps a page, and waits for other CPUs to forget its entries before
+ * it writes the page to swap, but only if one of them was dirty
+ * (try_to_unmap_flush_dirty(), mm/rmap.c). While ours are cleaned and not
+ * flushed yet, a CPU may still write through an entry that reclaim takes for
+ * clean, and the page is in swap by then. A page that is referenced by others
+ * is not written to swap (is_page_cache_freeable(), mm/vmscan.c).
+ */
+static void hold_folios(struct vmmig_block *block, unsigned long chunk,
+			struct folio **held, unsigned long *pinned)
+{
+	pgoff_t first = vmmig_chunk_first(chunk), index = first;
+	pgoff_t last = first + vmmig_chunk_pages(block, chunk) - 1;
+	struct folio_batch batch;
+	unsigned int i;
+
+	memset(held, 0, VMMIG_CHUNK_PAGES * sizeof(*held));
+	bitmap_zero(pinned, VMMIG_CHUNK_PAGES);
+	folio_batch_init(&batch);
+	while (index <= last &&
+	       filemap_get_folios(block->mapping, &index, last, &batch)) {
+		for (i = 0; i < folio_batch_count(&batch); i++) {
+			struct folio *folio = batch.folios[i];
+
+			look_at(block, chunk, folio, 1, pinned);
+			held[max(folio->index, first) - first] = folio;
+		}
+		folio_batch_reinit(&batch);
+	}
+}
+
+static void let_go(struct folio **held)
+{
+	unsigned int i;
+
+	for (i = 0; i < VMMIG_CHUNK_PAGES; i++) {
+		if (held[i])
+			folio_put(held[i]);
+	}
+}
+
+/* All folios of a chunk; of those in @held, if any, we have a second reference. */
 static unsigned int find_pinned(struct vmmig_block *block,
-				unsigned long chunk, unsigned long *pinned)
+				unsigned long chunk, struct folio **held,
+				unsigned long *pinned)
 {
 	pgoff_t first = vmmig_chunk_first(chunk), index = first;
 	pgoff_t last = first + vmmig_chunk_pages(block, chunk) - 1;
@@ -191,13 +252,11 @@ static unsigned int find_pinned(struct vmmig_block *block,
 	       filemap_get_folios(block->mapping, &index, last, &batch)) {
 		for (i = 0; i < folio_batch_count(&batch); i++) {
 			struct folio *folio = batch.folios[i];
-			pgoff_t from = max(folio->index, first);
-			pgoff_t to = min(folio_next_index(folio), last + 1);
+			pgoff_t at = max(folio->index, first) - first;
 
-			present += to - from;
-			keep_content(block, folio);
-			if (folio_has_surplus(folio, 1))
-				bitmap_set(pinned, from - first, to - from);
+			present += look_at(block, chunk, folio,
+					   held && held[at] == folio ? 2 : 1,
+					   pinned);
 		}
 		folio_batch_release(&batch);
 	}
@@ -255,7 +314,7 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 	 * clean, when the last visit has taken its report already. Until then
 	 * the migration has a reference; afterwards the entries are protected.
 	 */
-	find_pinned(block, chunk, early);
+	hold_folios(block, chunk, res->held, early);
 
 	bitmap_zero(res->dirty, VMMIG_CHUNK_PAGES);
 	start = ktime_get_ns();
@@ -271,6 +330,7 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 	 */
 	after = vmmig_block_scannable(block, &nr_maps, who, sizeof(who));
 	if (after == VMMIG_SCAN_BLOCKED) {
+		let_go(res->held);
 		vmmig_block_mark_written(block, first, nr);
 		goto unscannable;
 	}
@@ -279,7 +339,8 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 		res->fallback = true;
 
 	bitmap_copy(pinned, again, VMMIG_CHUNK_PAGES);
-	res->present = find_pinned(block, chunk, again);
+	res->present = find_pinned(block, chunk, res->held, again);
+	let_go(res->held);
 	bitmap_or(again, again, early, VMMIG_CHUNK_PAGES);
 
 	bitmap_or(res->send, res->send, res->dirty, VMMIG_CHUNK_PAGES);
@@ -315,7 +376,7 @@ static void keep_reported(struct vmmig_block *block, unsigned long chunk,
 
 	for (; chunk < last; chunk++) {
 		if (vmmig_tracker_pending(block, chunk))
-			find_pinned(block, chunk, pinned);
+			find_pinned(block, chunk, NULL, pinned);
 	}
 }
 

@@ -9,6 +9,8 @@
  * struct vmmig_visit_result - what a visit found
  * @send: pages to send, one bit each
  * @dirty: scratch, pages with a dirty page table entry
+ * @held: scratch, folios by the first of their pages in the chunk, which are
+ *	referenced during the visit
  * @ring: pages of @send that the dirty ring or a notifier reported
  * @host: pages of @send that only their page table entries told of
  * @pinned: pages of @send with a surplus reference, now or last time
@@ -19,6 +21,7 @@
 struct vmmig_visit_result {
 	unsigned long send[VMMIG_CHUNK_WORDS];
 	unsigned long dirty[VMMIG_CHUNK_WORDS];
+	struct folio *held[VMMIG_CHUNK_PAGES];
 	unsigned int ring;
 	unsigned int host;
 	unsigned int pinned;
