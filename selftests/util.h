@@ -57,6 +57,8 @@ struct move {
 
 int64_t now_ms(void);
 void nap(int ms);
+/* A kernel that watches itself, emulated: it moves a few MiB/s */
+bool slow_host(void);
 uint32_t rnd(uint32_t *state);
 
 int ram_new(size_t size);
