@@ -17,7 +17,7 @@ edit kmod/mappings.c 'if ((make_write_notify(vma) ||
 		     (reprotected &&' 'if ((make_write_notify(vma) ||
 		     (false && reprotected &&'
 
-mutant visits_do_not_protect 3 writers_mm mm.written_by_the_kernel_after_a_visit
+mutant visits_do_not_protect 3 writers writer.direct_io.nothing_is_missed
 edit kmod/tracker.c 'protected = wp_shared_mapping_range(block->mapping, first, nr);' 'protected = 0;'
 
 mutant visits_protect_and_do_not_clean 3 writers writer.hot_set.nothing_is_missed
