@@ -250,6 +250,22 @@ static void end_pass(struct vmmig_session *s, u64 interval)
 				       count_written(s) + host : pages;
 }
 
+/*
+ * What the last final scan relied on may have been off for a while, or has
+ * reported a page that nobody knows. In a migration by vmmig-qemu no slot changes
+ * after the stop, so this costs nothing there.
+ */
+static void doubt_ring(struct vmmig_session *s)
+{
+	unsigned int i;
+
+	if (!s->trusts_ring)
+		return;
+	for (i = 0; i < s->nr_blocks; i++)
+		vmmig_block_mark_written(&s->blocks[i], 0,
+					 s->blocks[i].nr_pages);
+}
+
 /* Who maps the RAM now? Slots that changed make a pass a full one. */
 static int look_around(struct vmmig_session *s, bool *changed)
 {
@@ -272,6 +288,8 @@ static int look_around(struct vmmig_session *s, bool *changed)
 		return err;
 	}
 	*changed = s->obs.kvm && vmmig_observer_slots_changed(&s->obs);
+	if (*changed)
+		doubt_ring(s);
 	return 0;
 }
 
@@ -414,22 +432,6 @@ static bool something_left(struct vmmig_session *s)
 }
 
 /*
- * What the last final scan relied on may have been off for a while, or has
- * reported a page that nobody knows. In a migration by vmmig-qemu no slot changes
- * after the stop, so this costs nothing there.
- */
-static void doubt_ring(struct vmmig_session *s)
-{
-	unsigned int i;
-
-	if (!s->trusts_ring)
-		return;
-	for (i = 0; i < s->nr_blocks; i++)
-		vmmig_block_mark_written(&s->blocks[i], 0,
-					 s->blocks[i].nr_pages);
-}
-
-/*
  * One scan of all RAM, and what it found is sent. @again: somebody may have
  * written meanwhile, as KVM reported it or a mapping or a slot has changed.
  *
@@ -450,8 +452,6 @@ static int final_try(struct vmmig_session *s, u64 *scan_ns, bool *again)
 		err = look_around(s, &changed);
 	if (err)
 		return err;
-	if (changed)
-		doubt_ring(s);
 	news = s->maps.news;
 	events = atomic64_read(&s->obs.events);
 	start = ktime_get_ns();
@@ -461,8 +461,6 @@ static int final_try(struct vmmig_session *s, u64 *scan_ns, bool *again)
 		err = final_passes(s);
 	if (!err)
 		err = look_around(s, &changed);
-	if (changed)
-		doubt_ring(s);
 	*again = changed || news != s->maps.news ||
 		 events != atomic64_read(&s->obs.events);
 	return err;

@@ -175,71 +175,14 @@ static void keep_content(struct vmmig_block *block, struct folio *folio)
 }
 
 /*
- * Sets the bits of a folio's pages in the chunk if it has a surplus reference, and
- * sees to it that the folio is not lost. Returns how many pages these are.
+ * Sets the bits of all pages in the chunk that have a surplus reference, and
+ * sees to it that none is lost. Returns how many pages are present. Of the
+ * folios in @held, if any, we have a second reference; @keep: those that are
+ * found stay referenced and are noted there, until let_go().
  */
-static unsigned int look_at(struct vmmig_block *block, unsigned long chunk,
-			    struct folio *folio, int ours,
-			    unsigned long *pinned)
-{
-	pgoff_t first = vmmig_chunk_first(chunk);
-	pgoff_t from = max(folio->index, first);
-	pgoff_t to = min(folio_next_index(folio),
-			 first + vmmig_chunk_pages(block, chunk));
-
-	keep_content(block, folio);
-	if (folio_has_surplus(folio, ours))
-		bitmap_set(pinned, from - first, to - from);
-	return to - from;
-}
-
-/*
- * Look at the pages before their entries are cleaned, and keep the references.
- *
- * Reclaim unmaps a page, and waits for other CPUs to forget its entries before
- * it writes the page to swap, but only if one of them was dirty
- * (try_to_unmap_flush_dirty(), mm/rmap.c). While ours are cleaned and not
- * flushed yet, a CPU may still write through an entry that reclaim takes for
- * clean, and the page is in swap by then. A page that is referenced by others
- * is not written to swap (is_page_cache_freeable(), mm/vmscan.c).
- */
-static void hold_folios(struct vmmig_block *block, unsigned long chunk,
-			struct folio **held, unsigned long *pinned)
-{
-	pgoff_t first = vmmig_chunk_first(chunk), index = first;
-	pgoff_t last = first + vmmig_chunk_pages(block, chunk) - 1;
-	struct folio_batch batch;
-	unsigned int i;
-
-	memset(held, 0, VMMIG_CHUNK_PAGES * sizeof(*held));
-	bitmap_zero(pinned, VMMIG_CHUNK_PAGES);
-	folio_batch_init(&batch);
-	while (index <= last &&
-	       filemap_get_folios(block->mapping, &index, last, &batch)) {
-		for (i = 0; i < folio_batch_count(&batch); i++) {
-			struct folio *folio = batch.folios[i];
-
-			look_at(block, chunk, folio, 1, pinned);
-			held[max(folio->index, first) - first] = folio;
-		}
-		folio_batch_reinit(&batch);
-	}
-}
-
-static void let_go(struct folio **held)
-{
-	unsigned int i;
-
-	for (i = 0; i < VMMIG_CHUNK_PAGES; i++) {
-		if (held[i])
-			folio_put(held[i]);
-	}
-}
-
-/* All folios of a chunk; of those in @held, if any, we have a second reference. */
 static unsigned int find_pinned(struct vmmig_block *block,
 				unsigned long chunk, struct folio **held,
-				unsigned long *pinned)
+				bool keep, unsigned long *pinned)
 {
 	pgoff_t first = vmmig_chunk_first(chunk), index = first;
 	pgoff_t last = first + vmmig_chunk_pages(block, chunk) - 1;
@@ -252,15 +195,33 @@ static unsigned int find_pinned(struct vmmig_block *block,
 	       filemap_get_folios(block->mapping, &index, last, &batch)) {
 		for (i = 0; i < folio_batch_count(&batch); i++) {
 			struct folio *folio = batch.folios[i];
-			pgoff_t at = max(folio->index, first) - first;
+			pgoff_t from = max(folio->index, first);
+			pgoff_t to = min(folio_next_index(folio), last + 1);
+			bool twice = held && held[from - first] == folio;
 
-			present += look_at(block, chunk, folio,
-					   held && held[at] == folio ? 2 : 1,
-					   pinned);
+			present += to - from;
+			keep_content(block, folio);
+			if (folio_has_surplus(folio, twice ? 2 : 1))
+				bitmap_set(pinned, from - first, to - from);
+			if (keep)
+				held[from - first] = folio;
 		}
-		folio_batch_release(&batch);
+		if (keep)
+			folio_batch_reinit(&batch);
+		else
+			folio_batch_release(&batch);
 	}
 	return present;
+}
+
+static void let_go(struct folio **held)
+{
+	unsigned int i;
+
+	for (i = 0; i < VMMIG_CHUNK_PAGES; i++) {
+		if (held[i])
+			folio_put(held[i]);
+	}
 }
 
 /**
@@ -313,8 +274,17 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 	 * A page that is being migrated may get entries that are writable and
 	 * clean, when the last visit has taken its report already. Until then
 	 * the migration has a reference; afterwards the entries are protected.
+	 *
+	 * The references are kept, for reclaim: it unmaps a page, and waits for
+	 * other CPUs to forget its entries before it writes the page to swap,
+	 * but only if one of them was dirty (try_to_unmap_flush_dirty(),
+	 * mm/rmap.c). While ours are cleaned and not flushed yet, a CPU may
+	 * still write through an entry that reclaim takes for clean. A page that
+	 * is referenced by others is not written to swap
+	 * (is_page_cache_freeable(), mm/vmscan.c).
 	 */
-	hold_folios(block, chunk, res->held, early);
+	memset(res->held, 0, sizeof(res->held));
+	find_pinned(block, chunk, res->held, true, early);
 
 	bitmap_zero(res->dirty, VMMIG_CHUNK_PAGES);
 	start = ktime_get_ns();
@@ -339,7 +309,7 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 		res->fallback = true;
 
 	bitmap_copy(pinned, again, VMMIG_CHUNK_PAGES);
-	res->present = find_pinned(block, chunk, res->held, again);
+	res->present = find_pinned(block, chunk, res->held, false, again);
 	let_go(res->held);
 	bitmap_or(again, again, early, VMMIG_CHUNK_PAGES);
 
@@ -376,7 +346,7 @@ static void keep_reported(struct vmmig_block *block, unsigned long chunk,
 
 	for (; chunk < last; chunk++) {
 		if (vmmig_tracker_pending(block, chunk))
-			find_pinned(block, chunk, NULL, pinned);
+			find_pinned(block, chunk, NULL, false, pinned);
 	}
 }
 

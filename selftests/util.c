@@ -25,12 +25,12 @@ int64_t now_ms(void)
 	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
-/* Between two looks at something that is waited for */
 bool slow_host(void)
 {
 	return !access("/sys/kernel/debug/kmemleak", F_OK);
 }
 
+/* Between two looks at something that is waited for */
 void nap(int ms)
 {
 	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
