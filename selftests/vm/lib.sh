@@ -54,6 +54,15 @@ quiet_logs() {
 	return "$rc"
 }
 
+# no_leaks a|b: for kernels with kmemleak, see leaks.sh
+no_leaks() {
+	# shellcheck disable=SC2016
+	on "$1" sh -ec 'leaks=/sys/kernel/debug/kmemleak
+		echo scan >$leaks; sleep 6; echo scan >$leaks; sleep 6; echo scan >$leaks
+		found=$(head -n 60 $leaks)
+		[ -z "$found" ] || { echo "$found"; exit 1; }'
+}
+
 # A complaint must be found; the last test, as the log is spoilt by it
 quiet_logs_can_fail() {
 	b 'echo "WARNING: CPU: 0 PID: 1 at nowhere: this is a test" >/dev/kmsg'
