@@ -121,7 +121,7 @@ guest_that_fails() {
 # It is one guest for all of them: if the emulator has lost it, another one
 twice() {
 	"$@" && return
-	mixed_up a && echo "once more" && stop_guest && guest_that_fails && "$@"
+	platforms_fault a && echo "once more" && stop_guest && guest_that_fails && "$@"
 }
 
 f() {
