@@ -47,10 +47,27 @@ setup_hosts() {
 	insmod "$BUILD/vmmig.ko" && b insmod "$BUILD/vmmig.ko" && vm peer start
 }
 
+# kernel_log a|b: without one warning that is KVM's own: each step of an emulated
+# string instruction, as that of boot code which saves a VGA's screen, pushes to
+# the dirty ring, and nothing makes room in between. So without the module too.
+kernel_log() {
+	on "$1" dmesg | awk '/\[ cut here \]/ { if (holding) printf "%s", held; held = ""; holding = 1 }
+		!holding { print; next }
+		{ held = held $0 "\n" }
+		/\[ end trace / {
+			if (held !~ /WARNING: [^\n]*kvm_dirty_ring_push/ || held !~ /x86_emulate_insn/) printf "%s", held
+			else print "KVM: a string instruction has filled the ring"
+			holding = 0
+		}
+		END { if (holding) printf "%s", held }'
+}
+
 quiet_logs() {
-	local bad rc=0
-	bad=$(dmesg | grep -E "$LOG_BAD") && { echo "hosta: $bad"; rc=1; }
-	bad=$(b dmesg | grep -E "$LOG_BAD") && { echo "hostb: $bad"; rc=1; }
+	local bad rc=0 where
+	for where in a b; do
+		kernel_log "$where" | grep 'KVM: a string instruction'
+		bad=$(kernel_log "$where" | grep -E "$LOG_BAD") && { echo "host$where: $bad"; rc=1; }
+	done
 	return "$rc"
 }
 
