@@ -155,18 +155,17 @@ stale_event() {
 			END { exit !found }'
 }
 
-# lost_kick a|b: does a vCPU sleep in kvm_wait(byte, value) of a paravirtual
-# spinlock, interrupts off, though the byte is not the value any more? Its kick
-# came between its last look and HLT, and KVM_GET_MP_STATE does not tell of a kick
-# to a vCPU that is not halted yet. For who sleeps so: RDI is the byte, RSI the value
+# lost_kick a|b: does a vCPU wait for a paravirtual spinlock, in kvm_wait(lock, 3)
+# with RDI and RSI, halted with interrupts off, that is free (0) or taken by one
+# that will not kick (1)? Its kick came between its last look and HLT, then it was
+# moved, and KVM_GET_MP_STATE does not tell of a kick to who is not halted yet.
 lost_kick() {
 	# shellcheck disable=SC2016
 	on "$1" bash -c 'hmp() { vm qmp g "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"$1\"}}" | sed "s/\\\\r\\\\n/\n/g"; }
-		hmp "info registers -a" | grep -oE "^CPU#|R(SI|DI|FL|IP)=[0-9a-f]*|HLT=1" | while IFS="=#" read -r name value; do
+		hmp "info registers -a" | grep -oE "R(SI|DI|FL|IP)=[0-9a-f]*|HLT=1" | while IFS="=" read -r name value; do
 			declare "$name=$value"
-			[ "$name" = HLT ] && ((!(0x$RFL & 0x200) && 0x$RSI < 256)) || continue
-			byte=$(hmp "x/1xb 0x$RDI" | sed -n "s/.*: 0x//p" | head -c 2)
-			[ -z "$byte" ] || ((0x$byte == 0x$RSI)) || echo "$RDI is $byte, not $RSI"
+			[[ $name = HLT && $RDI = ffff* && $RIP = ffffffff* ]] && ((0x$RSI == 3 && !(0x$RFL & 0x200))) || continue
+			hmp "x/1xb 0x$RDI" | grep -o "^.*: 0x0[01]"
 		done | grep .' 2>/dev/null
 }
 
