@@ -227,7 +227,11 @@ suite_vm() {
 }
 
 # What takes each path once, for a kernel that watches
-suite_paths() { VM_TIMEOUT=$(patience "$1" 900) pair_run "$1" "$1" soak=4 failures refusals; }
+suite_paths() {
+	local VM_TIMEOUT
+	VM_TIMEOUT=$(patience "$1" 900)
+	at_once "pair_run $1 $1 soak=2 failures" "pair_run $1 $1 refusals"
+}
 
 suite_soak() {
 	VM_TIMEOUT=$((600 + ${N:-100} * 30)) pair_run "${SOAK_A:-trixie}" "${SOAK_B:-trixie}" "soak=${N:-100}"
