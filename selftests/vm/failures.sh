@@ -30,7 +30,7 @@ after_kill() {
 # fails_at OPTION...: exit code is not 0, and all is as it was
 fails_at() {
 	local rc=0
-	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet "$@" hostb >/run/fail.out 2>&1 || rc=$?
+	timeout $((100 * SLOW)) vmmig-qemu migrate --qmp /run/g.qmp --quiet "$@" hostb >/run/fail.out 2>&1 || rc=$?
 	[ "$rc" != 0 ] || { echo "it did not fail"; return 1; }
 	echo "exit code $rc: $(tail -n 1 /run/fail.out)"
 	case "$1 ${2:-}" in
@@ -43,14 +43,14 @@ fails_at() {
 	*) qmp_says query-status '"running": true' || { echo "the VM does not run"; return 1; } ;;
 	esac
 	settings_as_before || return
-	[[ $* != *system_reset* ]] || vm wait g 60 >/dev/null || return
+	[[ $* != *system_reset* ]] || vm wait g $((60 * SLOW)) >/dev/null || return
 	healthy a
 }
 
 # Handed over, and then silence: stopped here, and told so
 after_commit() {
 	local rc=0
-	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --fail-at commit hostb >/run/fail.out 2>&1 || rc=$?
+	timeout $((100 * SLOW)) vmmig-qemu migrate --qmp /run/g.qmp --quiet --fail-at commit hostb >/run/fail.out 2>&1 || rc=$?
 	cat /run/fail.out
 	[ "$rc" = 5 ] || return
 	! qmp_says query-status '"running": true' && settings_as_before && healthy b
@@ -60,7 +60,7 @@ after_commit() {
 # stopped until somebody has looked
 killed_before_it_took() {
 	local rc=0
-	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --dest-fail-at kill:take hostb >/run/fail.out 2>&1 || rc=$?
+	timeout $((100 * SLOW)) vmmig-qemu migrate --qmp /run/g.qmp --quiet --dest-fail-at kill:take hostb >/run/fail.out 2>&1 || rc=$?
 	cat /run/fail.out
 	[ "$rc" = 5 ] || { echo "exit code $rc"; return 1; }
 	! qmp_says query-status '"running": true' || { echo "the VM runs"; return 1; }
@@ -75,7 +75,7 @@ taken_not_started() {
 	vm stop g
 	rm -f /dev/shm/g.ram
 	make_room a || return
-	out=$(b timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --dest-fail-at commit hosta 2>&1) || rc=$?
+	out=$(b timeout $((100 * SLOW)) vmmig-qemu migrate --qmp /run/g.qmp --quiet --dest-fail-at commit hosta 2>&1) || rc=$?
 	echo "$out"
 	[ "$rc" = 5 ] && grep -q "has the VM but could not start it" <<<"$out" || return
 	! b "vm qmp g '{\"execute\":\"query-status\"}'" | grep -q '"running": true' && pgrep -f 'qemu-system.*-incoming' >/dev/null
@@ -101,7 +101,7 @@ ram_elsewhere() {
 was_paused() {
 	local rc=0
 	qmp_g '{"execute":"stop"}' || return
-	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --fail-at ready hostb >/run/fail.out 2>&1 || rc=$?
+	timeout $((100 * SLOW)) vmmig-qemu migrate --qmp /run/g.qmp --quiet --fail-at ready hostb >/run/fail.out 2>&1 || rc=$?
 	cat /run/fail.out
 	[ "$rc" = 1 ] || { echo "exit code $rc"; return 1; }
 	vm qmp g '{"execute":"query-status"}' | grep -q '"running": false' || { echo "the VM runs"; return 1; }

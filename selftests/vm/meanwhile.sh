@@ -8,7 +8,7 @@
 ctrl_c() {
 	local pid rc=0
 	# A background job would ignore SIGINT
-	timeout 100 env --default-signal=INT vmmig-qemu migrate --qmp /run/g.qmp --quiet \
+	timeout $((100 * SLOW)) env --default-signal=INT vmmig-qemu migrate --qmp /run/g.qmp --quiet \
 		--bandwidth 2M hostb >/run/fail.out 2>&1 &
 	pid=$!
 	until_ok 20 eval 'vmmigctl status | grep -q bulk' || return
@@ -24,7 +24,7 @@ qemu_dies() {
 	shift 3
 	{ until_ok 20 eval 'vmmigctl status | grep -q bulk' && on "$where" pkill -9 -f "qemu-system.*-name $name( |,)"; } &
 	kill=$!
-	timeout 100 vmmig-qemu migrate --qmp "/run/$name.qmp" --quiet "$@" hostb >/run/fail.out 2>&1 || rc=$?
+	timeout $((100 * SLOW)) vmmig-qemu migrate --qmp "/run/$name.qmp" --quiet "$@" hostb >/run/fail.out 2>&1 || rc=$?
 	cat /run/fail.out
 	wait "$kill" && [ "$rc" = "$code" ]
 }

@@ -9,7 +9,7 @@ refused() {
 	local code=$1 words=$2 rc=0 out
 	shift 2
 	# shellcheck disable=SC2086
-	out=$(${AS-} timeout 60 vmmig-qemu migrate --qmp /run/g.qmp --quiet "$@" 2>&1) || rc=$?
+	out=$(${AS-} timeout $((60 * SLOW)) vmmig-qemu migrate --qmp /run/g.qmp --quiet "$@" 2>&1) || rc=$?
 	echo "$rc: $out"
 	[ "$rc" = "$code" ] && grep -qiE "$words" <<<"$out" &&
 		vm qmp g '{"execute":"query-status"}' | grep -q '"running": true' && nothing_left b
@@ -28,7 +28,7 @@ refused_vm() {
 		/vmmig-guest/ask -q /run/x.qmp 30 "$qmp"
 		sleep 0.5
 	done <<<"${BEFORE-}"
-	out=$(timeout 60 vmmig-qemu check --qmp /run/x.qmp 2>&1) || rc=$?
+	out=$(timeout $((60 * SLOW)) vmmig-qemu check --qmp /run/x.qmp 2>&1) || rc=$?
 	pid=$(cat /run/x.pid)
 	kill "$pid"
 	timeout 10 tail --pid="$pid" -f /dev/null

@@ -120,7 +120,7 @@ disturbed_move() {
 	elif grep -q "bytes differ" /run/moved || [[ $MAY_FAIL != *" $here "* ]]; then
 		return 1
 	fi
-	on "$from" vm wait g 60 >/dev/null || { post_mortem "$from"; return 1; }
+	on "$from" vm wait g $((60 * SLOW)) >/dev/null || { post_mortem "$from"; return 1; }
 	healthy "$from" && nothing_left "$(other "$from")"
 }
 
