@@ -15,12 +15,14 @@
 #include "harness.h"
 #include "util.h"
 
-#define RAM	(4 * MIB)
+#define RAM	MIB
 #define FAULTS	"/sys/kernel/debug/"
 #define SECTION	"/sys/module/vmmig/sections/.text"
 /* More allocations than any request makes. */
 #define MAX_NTH	2000
-#define ROUNDS	150
+#define ROUNDS	60
+/* The kernel's counts of this boot start at zero only once. */
+#define COUNTED	"/run/vmmig-inject"
 
 static const char * const points[] = { "failslab", "fail_page_alloc" };
 
@@ -66,6 +68,40 @@ static int only_the_module(void)
 	snprintf(to, sizeof(to), "%#lx", start + size);
 	return set_all("require-start", from) | set_all("require-end", to) |
 		set_all("stacktrace-depth", "32");
+}
+
+static long get(const char *point, const char *name)
+{
+	char path[128];
+	long value = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), FAULTS "%s/%s", point, name);
+	f = fopen(path, "r");
+	if (!f)
+		return -1;
+	if (fscanf(f, "%ld", &value) != 1)
+		value = -1;
+	fclose(f);
+	return value;
+}
+
+/*
+ * The nth allocation from now on fails, in whichever thread. The kernel lets
+ * one fail when its count, which nothing resets, is a multiple of the interval
+ * (should_fail_ex(), lib/fault-inject.c). @count is what it is now. An interval
+ * of one is not counted.
+ */
+static int fail_nth_of_all(const char *point, unsigned long *count, int nth)
+{
+	char interval[24];
+
+	snprintf(interval, sizeof(interval), "%lu", *count + nth);
+	*count += nth;
+	if (*count == 1)
+		*count = 0;
+	return set(point, "interval", interval) | set(point, "times", "1") |
+		set(point, "probability", "100");
 }
 
 static int fail_nth(int nth)
@@ -156,6 +192,8 @@ FIXTURE_SETUP(inject)
 	ASSERT_EQ(0, set_all("verbose", "0"));
 	ASSERT_EQ(0, set_all("ignore-gfp-wait", "N"));
 	ASSERT_EQ(0, set("fail_page_alloc", "min-order", "0"));
+	/* Pages of tmpfs are such */
+	ASSERT_EQ(0, set("fail_page_alloc", "ignore-gfp-highmem", "N"));
 }
 
 FIXTURE_TEARDOWN(inject)
@@ -197,7 +235,52 @@ TEST_F_TIMEOUT(inject, every_allocation_of_a_request, 400)
 	EXPECT_EQ(0, move_differs(m));
 }
 
-/* What the module's own threads allocate, at random */
+/*
+ * One session after the other, the first without its first allocation, until
+ * one has no more of them: also what the module's own threads allocate, and the
+ * network and tmpfs for them
+ */
+static int each_in_turn(struct __test_metadata *_metadata,
+			FIXTURE_DATA(inject) *self, const char *point)
+{
+	struct move *m = &self->m;
+	unsigned long count = 0;
+	int nth, failed = 0;
+
+	for (nth = 1; nth < MAX_NTH; nth++) {
+		bool happened;
+		int rc;
+
+		ASSERT_EQ(0, move_sockets(m));
+		ASSERT_EQ(0, fail_nth_of_all(point, &count, nth));
+		rc = move_begin(m) || move_end(m);
+		happened = get(point, "times") == 0;
+		ASSERT_EQ(0, set(point, "probability", "0"));
+		if (!rc)
+			ASSERT_EQ(0, move_differs(m));
+		ASSERT_EQ(0, end_all(m)) TH_LOG("after %d: %s", nth, m->err.text);
+		ASSERT_EQ(0, ram_differs(m->block[0].src, self->before));
+		if (!happened)
+			break;
+		failed += !!rc;
+	}
+	TH_LOG("%s: %d failed in turn, %d sessions with them", point, nth - 1,
+	       failed);
+	EXPECT_LT(10, failed);
+	return nth - 1;
+}
+
+TEST_F_TIMEOUT(inject, every_allocation_of_a_session, 1500)
+{
+	if (!access(COUNTED, F_OK))
+		SKIP(return, "once in each boot, see COUNTED");
+	close(open(COUNTED, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	ASSERT_EQ(0, only_the_module());
+	EXPECT_LT(100, each_in_turn(_metadata, self, "failslab"));
+	EXPECT_LT(RAM / 4096, each_in_turn(_metadata, self, "fail_page_alloc"));
+}
+
+/* Several, and all from one on, at random */
 TEST_F_TIMEOUT(inject, allocations_of_running_sessions, 600)
 {
 	static const char * const chance[] = { "50", "10", "3", "1" };
