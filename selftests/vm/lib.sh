@@ -114,7 +114,7 @@ once_more() {
 
 start_guest() {
 	local try=0
-	while vm start g --append "${APPEND:-wl.rate=20}" "$@" || return; do
+	while vm start g --append "${APPEND:-wl.rate=$((20 / SLOW))}" "$@" || return; do
 		! vm wait g $((120 * SLOW)) >/dev/null || break
 		try=$((try + 1))
 		post_mortem a "start.$NR.$try"

@@ -23,7 +23,7 @@ soak() {
 	t "soak: guest starts" start_guest --machine q35 --smp 2 || return
 	for ((i = 1; i <= n; i++)); do
 		to=$(other "$where")
-		t "move $i of $n, host$where to host$to" eval "migrate $where --downtime-limit 1000 && healthy $to && nothing_left $where" ||
+		t "move $i of $n, host$where to host$to" eval "migrate $where --downtime-limit $((1000 * SLOW)) && healthy $to && nothing_left $where" ||
 			{ bad=1; break; }
 		where=$to
 		echo "# MiB available: hosta $(available a), hostb $(available b)"
@@ -34,7 +34,7 @@ soak() {
 			parts_a=$(host_parts a) parts_b=$(host_parts b)
 		fi
 	done
-	[ "$where" = a ] || t "back to hosta" back --downtime-limit 1000
+	[ "$where" = a ] || t "back to hosta" back --downtime-limit $((1000 * SLOW))
 	[ "$bad" = 1 ] || [ "$n" -lt 12 ] || t "no growth of memory and files" grown
 	stop_guest >/dev/null 2>&1
 }

@@ -196,7 +196,7 @@ stress() {
 			moves=$((moves + 1))
 			t "move $moves, $streams streams; $here here, $there there" \
 				disturbed_move "$here" "$there" --streams "$streams" \
-				--downtime-limit 1000 --timeout 40 --timeout-action stop ||
+				--downtime-limit $((1000 * SLOW)) --timeout 40 --timeout-action stop ||
 				{ echo "# run it again: make stress SEED=$seed"; stop_guest; return 1; }
 		done
 		stop_guest >/dev/null 2>&1
