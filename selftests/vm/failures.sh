@@ -30,7 +30,8 @@ after_kill() {
 # fails_at OPTION...: exit code is not 0, and all is as it was
 fails_at() {
 	local rc=0
-	timeout $((100 * SLOW)) vmmig-qemu migrate --qmp /run/g.qmp --quiet "$@" hostb >/run/fail.out 2>&1 || rc=$?
+	# shellcheck disable=SC2086
+	timeout $((100 * SLOW)) vmmig-qemu migrate --qmp /run/g.qmp --quiet $EASY "$@" hostb >/run/fail.out 2>&1 || rc=$?
 	[ "$rc" != 0 ] || { echo "it did not fail"; return 1; }
 	echo "exit code $rc: $(tail -n 1 /run/fail.out)"
 	case "$1 ${2:-}" in

@@ -24,7 +24,8 @@ qemu_dies() {
 	shift 3
 	{ until_ok 20 eval 'vmmigctl status | grep -q bulk' && on "$where" pkill -9 -f "qemu-system.*-name $name( |,)"; } &
 	kill=$!
-	timeout $((100 * SLOW)) vmmig-qemu migrate --qmp "/run/$name.qmp" --quiet "$@" hostb >/run/fail.out 2>&1 || rc=$?
+	# shellcheck disable=SC2086
+	timeout $((100 * SLOW)) vmmig-qemu migrate --qmp "/run/$name.qmp" --quiet $EASY "$@" hostb >/run/fail.out 2>&1 || rc=$?
 	cat /run/fail.out
 	wait "$kill" && [ "$rc" = "$code" ]
 }
