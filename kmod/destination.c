@@ -281,13 +281,13 @@ static int receive_stream(struct vmmig_stream *stream)
 {
 	struct vmmig_session *s = stream->session;
 	struct mem_cgroup *old = set_active_memcg(s->memcg);
-	u64 cpu = current->se.sum_exec_runtime;
+	u64 cpu = vmmig_cpu_time();
 	bool ended = false;
 	int err = 0;
 
 	while (!err && !ended) {
 		err = receive_one(stream, &ended);
-		stream->count.cpu_ns = current->se.sum_exec_runtime - cpu;
+		stream->count.cpu_ns = vmmig_cpu_time() - cpu;
 		if (!stream->nr)
 			vmmig_session_progress(s);
 		cond_resched();

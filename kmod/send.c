@@ -392,7 +392,7 @@ static void explain(struct vmmig_stream *stream, int err)
 int vmmig_stream_pass(struct vmmig_stream *stream)
 {
 	struct vmmig_session *s = stream->session;
-	u64 cpu = current->se.sum_exec_runtime;
+	u64 cpu = vmmig_cpu_time();
 	int err;
 
 	stream->why[0] = '\0';
@@ -408,6 +408,6 @@ int vmmig_stream_pass(struct vmmig_stream *stream)
 		while (stream->extent_nr)
 			put_page(stream->bvec[--stream->extent_nr].bv_page);
 	}
-	stream->count.cpu_ns += current->se.sum_exec_runtime - cpu;
+	stream->count.cpu_ns += vmmig_cpu_time() - cpu;
 	return err;
 }

@@ -5,6 +5,7 @@
 
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/wait.h>
@@ -311,5 +312,18 @@ u64 vmmig_final_scan_estimate(u64 clean_ns, u64 pages);
 
 /* netlink.c */
 void vmmig_netlink_notify(struct vmmig_session *s);
+
+/**
+ * vmmig_cpu_time - CPU time that this thread has taken
+ *
+ * The tick adds to it at any moment; what is meant is some value of now.
+ *
+ * Context: Process context.
+ * Return: nanoseconds.
+ */
+static inline u64 vmmig_cpu_time(void)
+{
+	return READ_ONCE(current->se.sum_exec_runtime);
+}
 
 #endif /* VMMIG_SESSION_H */

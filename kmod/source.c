@@ -636,7 +636,7 @@ static int migrate(struct vmmig_session *s)
  */
 void vmmig_source_run(struct vmmig_session *s)
 {
-	u64 cpu = current->se.sum_exec_runtime;
+	u64 cpu = vmmig_cpu_time();
 	unsigned int i;
 
 	for (i = 0; i < s->nr_streams; i++)
@@ -648,5 +648,5 @@ void vmmig_source_run(struct vmmig_session *s)
 			vmmig_stream_send_error(&s->streams[i]);
 	}
 	vmmig_session_shutdown(s);
-	s->streams[0].count.cpu_ns = current->se.sum_exec_runtime - cpu;
+	s->streams[0].count.cpu_ns = vmmig_cpu_time() - cpu;
 }
