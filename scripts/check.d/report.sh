@@ -100,7 +100,7 @@ run_suite() {
 		# emulator did. It is said, and tried once more
 		{ [ "$rc" = "$E_DIED" ] && died_without_us "$log"; } || platforms_fault "$log" || break
 		[ "$again" ] || break
-		echo "   the emulator of a lab host failed, no verdict; '$suite' runs once more (first log: $log.died)"
+		echo "   the emulator of a lab host, or KVM, failed, no verdict; '$suite' runs once more (first log: $log.died)"
 		console=$(console_of "$log")
 		[ ! -f "$console" ] || cp "$console" "$log.died.console"
 		mv "$log" "$log.died"

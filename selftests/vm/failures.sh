@@ -51,7 +51,7 @@ fails_at() {
 # Handed over, and then silence: stopped here, and told so
 after_commit() {
 	local rc=0
-	timeout $((100 * SLOW)) vmmig-qemu migrate --qmp /run/g.qmp --quiet --fail-at commit hostb >/run/fail.out 2>&1 || rc=$?
+	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --fail-at commit hostb >/run/fail.out 2>&1 || rc=$?
 	cat /run/fail.out
 	[ "$rc" = 5 ] || return
 	! qmp_says query-status '"running": true' && settings_as_before && healthy b
@@ -61,7 +61,7 @@ after_commit() {
 # stopped until somebody has looked
 killed_before_it_took() {
 	local rc=0
-	timeout $((100 * SLOW)) vmmig-qemu migrate --qmp /run/g.qmp --quiet --dest-fail-at kill:take hostb >/run/fail.out 2>&1 || rc=$?
+	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --dest-fail-at kill:take hostb >/run/fail.out 2>&1 || rc=$?
 	cat /run/fail.out
 	[ "$rc" = 5 ] || { echo "exit code $rc"; return 1; }
 	! qmp_says query-status '"running": true' || { echo "the VM runs"; return 1; }
@@ -76,7 +76,7 @@ taken_not_started() {
 	vm stop g
 	rm -f /dev/shm/g.ram
 	make_room a || return
-	out=$(b timeout $((100 * SLOW)) vmmig-qemu migrate --qmp /run/g.qmp --quiet --dest-fail-at commit hosta 2>&1) || rc=$?
+	out=$(b timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --dest-fail-at commit hosta 2>&1) || rc=$?
 	echo "$out"
 	[ "$rc" = 5 ] && grep -q "has the VM but could not start it" <<<"$out" || return
 	! b "vm qmp g '{\"execute\":\"query-status\"}'" | grep -q '"running": true' && pgrep -f 'qemu-system.*-incoming' >/dev/null
@@ -102,7 +102,7 @@ ram_elsewhere() {
 was_paused() {
 	local rc=0
 	qmp_g '{"execute":"stop"}' || return
-	timeout $((100 * SLOW)) vmmig-qemu migrate --qmp /run/g.qmp --quiet --fail-at ready hostb >/run/fail.out 2>&1 || rc=$?
+	timeout 100 vmmig-qemu migrate --qmp /run/g.qmp --quiet --fail-at ready hostb >/run/fail.out 2>&1 || rc=$?
 	cat /run/fail.out
 	[ "$rc" = 1 ] || { echo "exit code $rc"; return 1; }
 	vm qmp g '{"execute":"query-status"}' | grep -q '"running": false' || { echo "the VM runs"; return 1; }

@@ -69,10 +69,11 @@ kernel_log() {
 }
 
 quiet_logs() {
-	local bad rc=0 where
+	local log bad rc=0 where
 	for where in a b; do
-		kernel_log "$where" | grep 'KVM: a string instruction'
-		bad=$(kernel_log "$where" | grep -E "$LOG_BAD") && { echo "host$where: $bad"; rc=1; }
+		log=$(kernel_log "$where")
+		grep 'KVM: a string instruction' <<<"$log"
+		bad=$(grep -E "$LOG_BAD" <<<"$log") && { echo "host$where: $bad"; rc=1; }
 	done
 	return "$rc"
 }
@@ -149,6 +150,10 @@ mixed_up() {
 		exit 1' 2>/dev/null
 }
 
+# For shells on a host: hmp COMMAND asks the guest's human monitor
+# shellcheck disable=SC2016
+HMP='hmp() { vm qmp g "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"$1\"}}" | sed "s/\\\\r\\\\n/\n/g"; }'
+
 # stale_event a|b: did KVM of Linux 7.3 end a vCPU that only wrote to a device, as
 # emulated SVM had left the type of an event delivered long before? KVM reports
 # DELIVERY_EV (3), then a nested page fault (0x400) and its kind: a write (bit 1),
@@ -167,7 +172,7 @@ stale_event() {
 # moved, and KVM_GET_MP_STATE does not tell of a kick to who is not halted yet.
 lost_kick() {
 	# shellcheck disable=SC2016
-	on "$1" bash -c 'hmp() { vm qmp g "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"$1\"}}" | sed "s/\\\\r\\\\n/\n/g"; }
+	on "$1" bash -c "$HMP"'
 		hmp "info registers -a" | grep -oE "R(SI|DI|FL|IP)=[0-9a-f]*|HLT=1" | while IFS="=" read -r name value; do
 			declare "$name=$value"
 			[[ $name = HLT && $RDI = ffff* && $RIP = ffffffff* ]] && ((0x$RSI == 3 && !(0x$RFL & 0x200))) || continue
@@ -194,7 +199,7 @@ platforms_fault() {
 post_mortem() {
 	local name=post-mortem.${2:-$1.${NR:-0}}
 	# shellcheck disable=SC2016
-	on "$1" bash -c 'hmp() { vm qmp g "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"$1\"}}" | sed "s/\\\\r\\\\n/\n/g"; }
+	on "$1" bash -c "$HMP"'
 		echo "host: $(hostname)"; pgrep -af "qemu-system|vmmig" | cut -c1-100; ls -l /dev/shm
 		tail -n 5 /var/log/vmmig/*.log; grep -E "^(MemFree|MemAvailable|Shmem):" /proc/meminfo; dmesg | tail -n 8
 		vm qmp g "{\"execute\":\"query-status\"}"
