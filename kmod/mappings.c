@@ -75,7 +75,6 @@ static bool is_write_notify(const struct vm_area_struct *vma, vm_flags_t flags)
 /**
  * vmmig_block_scannable - can the dirty helpers see all mappings of a block?
  * @block: the block
- * @nr_maps: number of its mappings
  * @who: gets the name of the process that stands in the way
  * @len: size of @who
  *
@@ -86,8 +85,7 @@ static bool is_write_notify(const struct vm_area_struct *vma, vm_flags_t flags)
  * Context: Process context, takes i_mmap_rwsem.
  * Return: what a scan is worth.
  */
-enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block,
-				      unsigned int *nr_maps, char *who,
+enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block, char *who,
 				      size_t len)
 {
 	const vm_flags_t want = VM_SHARED | VM_MAYWRITE;
@@ -95,13 +93,11 @@ enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block,
 	enum vmmig_scan scan = VMMIG_SCAN_SURE;
 	struct vm_area_struct *vma;
 
-	*nr_maps = 0;
 	i_mmap_lock_read(mapping);
 	mapping_for_each_vma(vma, mapping) {
 		/* Changes under mmap_lock, which is not held here. */
 		vm_flags_t flags = READ_ONCE(vma->vm_flags);
 
-		++*nr_maps;
 		if ((flags & (want | VM_HUGETLB)) != want) {
 			describe_mm(vma->vm_mm, who, len);
 			scan = VMMIG_SCAN_BLOCKED;

@@ -107,8 +107,7 @@ void vmmig_mappings_release(struct vmmig_mappings *maps);
 struct vmmig_mm *vmmig_mappings_find(struct vmmig_mappings *maps,
 				     const struct mm_struct *mm);
 
-enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block,
-				      unsigned int *nr_maps, char *who,
+enum vmmig_scan vmmig_block_scannable(struct vmmig_block *block, char *who,
 				      size_t len);
 bool vmmig_block_mapped_elsewhere(struct vmmig_block *block,
 				  const struct mm_struct *mm, char *who,

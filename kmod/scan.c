@@ -23,6 +23,7 @@
  * @chunk: first chunk
  * @nr_chunks: how many
  * @protect: make entries read-only too
+ * @protected: the scan before has made them so
  */
 struct scanner {
 	struct work_struct work;
@@ -30,6 +31,7 @@ struct scanner {
 	unsigned long chunk;
 	unsigned long nr_chunks;
 	bool protect;
+	bool protected;
 };
 
 static void scanner_work(struct work_struct *work)
@@ -37,10 +39,11 @@ static void scanner_work(struct work_struct *work)
 	struct scanner *scanner = container_of(work, struct scanner, work);
 
 	vmmig_tracker_final_scan(scanner->block, scanner->chunk,
-				 scanner->nr_chunks, scanner->protect);
+				 scanner->nr_chunks, scanner->protect,
+				 scanner->protected);
 }
 
-static void scan_block(struct vmmig_block *block, bool protect)
+static void scan_block(struct vmmig_block *block, bool protect, bool protected)
 {
 	struct scanner scanners[MAX_SCANNERS];
 	unsigned long chunk = 0, share;
@@ -54,6 +57,7 @@ static void scan_block(struct vmmig_block *block, bool protect)
 		scanner->block = block;
 		scanner->chunk = chunk;
 		scanner->protect = protect;
+		scanner->protected = protected;
 		scanner->nr_chunks = min(share, block->nr_chunks - chunk);
 		chunk += scanner->nr_chunks;
 		INIT_WORK_ONSTACK(&scanner->work, scanner_work);
@@ -83,10 +87,9 @@ static enum vmmig_scan check_block(struct vmmig_session *s,
 				   struct vmmig_block *block)
 {
 	enum vmmig_scan scan;
-	unsigned int nr_maps;
 	char who[64];
 
-	scan = vmmig_block_scannable(block, &nr_maps, who, sizeof(who));
+	scan = vmmig_block_scannable(block, who, sizeof(who));
 	if (scan == VMMIG_SCAN_BLOCKED)
 		vmmig_session_fail(s, -EBUSY,
 				   "RAM block %.64s can't be scanned while %s maps it privately or read-only; end that process or its mapping",
@@ -123,6 +126,7 @@ int vmmig_final_scan(struct vmmig_session *s)
 {
 	/* Another scan will follow */
 	bool protect = READ_ONCE(s->hold) && !is_logged(s);
+	bool protected = s->pass.kind == VMMIG_PASS_FINAL && !s->trusts_ring;
 	unsigned int i;
 
 	s->trusts_ring = !protect;
@@ -133,7 +137,7 @@ int vmmig_final_scan(struct vmmig_session *s)
 		before = check_block(s, block);
 		if (before == VMMIG_SCAN_BLOCKED)
 			return -EBUSY;
-		scan_block(block, protect);
+		scan_block(block, protect, protected);
 		after = check_block(s, block);
 		if (after == VMMIG_SCAN_BLOCKED)
 			return -EBUSY;

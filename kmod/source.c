@@ -56,11 +56,10 @@ static int check_blocks(struct vmmig_session *s,
 
 	for (i = 0; i < s->nr_blocks; i++) {
 		struct vmmig_block *block = &s->blocks[i];
-		unsigned int nr_maps;
 		unsigned long chunk;
 		char who[64];
 
-		if (vmmig_block_scannable(block, &nr_maps, who, sizeof(who)) ==
+		if (vmmig_block_scannable(block, who, sizeof(who)) ==
 		    VMMIG_SCAN_BLOCKED) {
 			NL_SET_ERR_MSG_FMT(extack,
 					   "RAM block %.16s: mapped privately or read-only by %.28s",

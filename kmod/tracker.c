@@ -248,8 +248,7 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 	unsigned long early[VMMIG_CHUNK_WORDS];
 	pgoff_t first = vmmig_chunk_first(chunk);
 	enum vmmig_scan before, after;
-	unsigned long protected;
-	unsigned int nr_maps;
+	unsigned long cleaned, protected;
 	char who[64];
 	u64 start;
 
@@ -261,8 +260,7 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 			 block->id);
 		return -EOPNOTSUPP;
 	}
-	before = vmmig_block_scannable(block, &nr_maps, who,
-				       sizeof(who));
+	before = vmmig_block_scannable(block, who, sizeof(who));
 	if (before == VMMIG_SCAN_BLOCKED)
 		goto unscannable;
 
@@ -288,24 +286,24 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 
 	bitmap_zero(res->dirty, VMMIG_CHUNK_PAGES);
 	start = ktime_get_ns();
-	clean_and_record(block, chunk, res->dirty);
+	cleaned = clean_and_record(block, chunk, res->dirty);
 	res->clean_ns = ktime_get_ns() - start;
 	protected = wp_shared_mapping_range(block->mapping, first, nr);
 
 	/*
 	 * A mapping that came in between may have hidden others, or may have
 	 * entries that are writable without being dirty. The latter also show
-	 * as more entries protected than dirty pages can have; a page that was
-	 * first written between the two steps does too, rarely.
+	 * as more entries protected than cleaned; a page that was first written
+	 * between the two steps does too, rarely.
 	 */
-	after = vmmig_block_scannable(block, &nr_maps, who, sizeof(who));
+	after = vmmig_block_scannable(block, who, sizeof(who));
 	if (after == VMMIG_SCAN_BLOCKED) {
 		let_go(res->held);
 		vmmig_block_mark_written(block, first, nr);
 		goto unscannable;
 	}
 	if (before != VMMIG_SCAN_SURE || after != VMMIG_SCAN_SURE ||
-	    protected > (unsigned long)nr_maps * bitmap_weight(res->dirty, nr))
+	    protected > cleaned)
 		res->fallback = true;
 
 	bitmap_copy(pinned, again, VMMIG_CHUNK_PAGES);
@@ -373,12 +371,18 @@ static void keep_found(struct vmmig_block *block, unsigned long chunk,
  * @chunk: first chunk
  * @nr_chunks: number of chunks
  * @protect: arm as well
+ * @protected: the scan before has armed
  *
  * The vCPUs are stopped and the devices drained, so there is nothing to arm
  * and cleaning is enough, if another scan follows also: what a CPU writes then
  * makes entries dirty, and KVM reports what it writes by itself. It does not
  * without a ring: saving the state of a vCPU may end its nested guest, and
  * that is written through an entry that is not made dirty (kvm_vcpu_map()).
+ *
+ * A page that was being migrated when the scan before came by had no entries
+ * to protect, and may have got one that is writable and clean since
+ * (remove_migration_pte(), mm/migrate.c). Nobody tells what was written through
+ * that, but this scan protects more entries than it cleans: all is sent then.
  *
  * Ranges that do not overlap may be scanned at the same time. What is found
  * joins the pages that had a surplus reference: all of them are to be sent. The
@@ -389,24 +393,27 @@ static void keep_found(struct vmmig_block *block, unsigned long chunk,
  *	MMU notifiers.
  */
 void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
-			      unsigned long nr_chunks, bool protect)
+			      unsigned long nr_chunks, bool protect,
+			      bool protected)
 {
 	unsigned long last = chunk + nr_chunks, slice;
 
 	for (; chunk < last; chunk += slice) {
 		pgoff_t first = vmmig_chunk_first(chunk), start = 0, end = 0;
+		unsigned long nr_clean, nr_writable = 0;
 		pgoff_t nr;
 
 		slice = min(last - chunk, SLICE_CHUNKS);
 		nr = min(slice * VMMIG_CHUNK_PAGES, block->nr_pages - first);
 		keep_reported(block, chunk, chunk + slice);
-		clean_record_shared_mapping_range(block->mapping, first, nr,
-						  first,
-						  vmmig_chunk_bits(block->again,
-								   chunk),
-						  &start, &end);
-		if (protect)
-			wp_shared_mapping_range(block->mapping, first, nr);
+		nr_clean = clean_record_shared_mapping_range(
+			block->mapping, first, nr, first,
+			vmmig_chunk_bits(block->again, chunk), &start, &end);
+		if (protect || protected)
+			nr_writable = wp_shared_mapping_range(block->mapping,
+							      first, nr);
+		if (protected && nr_writable > nr_clean)
+			vmmig_block_mark_written(block, first, nr);
 		keep_found(block, chunk, chunk + slice);
 		cond_resched();
 	}

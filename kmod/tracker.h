@@ -36,7 +36,8 @@ bool vmmig_tracker_skip(struct vmmig_block *block, unsigned long chunk);
 int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 			struct vmmig_visit_result *res, char *why, size_t len);
 void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
-			      unsigned long nr_chunks, bool protect);
+			      unsigned long nr_chunks, bool protect,
+			      bool protected);
 void vmmig_tracker_final_visit(struct vmmig_block *block, unsigned long chunk,
 			       struct vmmig_visit_result *res);
 

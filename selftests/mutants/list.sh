@@ -21,8 +21,7 @@ mutant visits_do_not_protect 3 writers writer.direct_io.nothing_is_missed
 edit kmod/tracker.c 'protected = wp_shared_mapping_range(block->mapping, first, nr);' 'protected = 0;'
 
 mutant visits_protect_and_do_not_clean 3 writers writer.hot_set.nothing_is_missed
-edit kmod/tracker.c '	clean_and_record(block, chunk, res->dirty);
-	res->clean_ns' '	res->clean_ns'
+edit kmod/tracker.c 'cleaned = clean_and_record(block, chunk, res->dirty);' 'cleaned = 0;'
 
 mutant references_do_not_count 3 writers writer.direct_io.nothing_is_missed
 edit kmod/tracker.c '	return refs > mapped + folio_nr_pages(folio) + ours ||
@@ -38,6 +37,11 @@ edit kmod/source.c 'if (!s->trusts_ring)
 
 mutant there_is_always_a_ring 5 host_mm mm.written_between_the_last_two_scans
 edit kmod/scan.c 'return s->tracking == VMMIG_TRACKING_RING &&' 'return s->tracking != VMMIG_TRACKING_RING ||'
+
+# As if the host had been migrating each page when the first scan came by
+mutant entries_of_migrations_do_not_count 2,5 host_mm mm.written_between_the_last_two_scans
+edit kmod/tracker.c 'if (protect || protected)' 'if (protected)'
+edit kmod/tracker.c 'if (protected && nr_writable > nr_clean)' 'if (!block)'
 
 mutant entries_go_unnoticed 6 writers_mm mm.unmaps_what_it_wrote
 edit kmod/notifier.c '	atomic64_add(mark_range(vmm, range->start, range->end),
