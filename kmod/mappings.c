@@ -243,7 +243,7 @@ static void remember_before(struct vmmig_map *map,
 	if (was) {
 		map->was_shared_prot |= was->was_shared_prot;
 		map->was_huge_allowed |= was->was_huge_allowed;
-	} else if (armed) {
+	} else if (armed && !map->was_shared_prot) {
 		/* Moved or inherited from one of ours, most likely. */
 		map->was_shared_prot = true;
 		map->was_huge_allowed = true;

@@ -304,6 +304,22 @@ TEST_F(mm, puts_everything_back)
 	scribble(self, self->ram, 100);
 }
 
+/* What somebody wants for a mapping that came meanwhile is not ours to undo */
+TEST_F(mm, leaves_the_wishes_of_others)
+{
+	char *late = ram_map(self->fd, RAM);
+
+	ASSERT_EQ(0, madvise(late, RAM, MADV_NOHUGEPAGE));
+	let_pass(self, 2);
+	EXPECT_EQ(2, no_huge_flags());
+	EQUAL_AT_THE_END();
+	for (int i = 0; i < 500 && no_huge_flags() == 2; i++)
+		nap(2);
+	nap(50);
+	EXPECT_EQ(1, no_huge_flags());
+	munmap(late, RAM);
+}
+
 TEST_F(mm, ram_file_truncated)
 {
 	ASSERT_EQ(0, ftruncate(self->m.block[0].dst, 4 * MIB));

@@ -43,6 +43,9 @@ mutant entries_of_migrations_do_not_count 2,5 host_mm mm.written_between_the_las
 edit kmod/tracker.c 'if (protect || protected)' 'if (protected)'
 edit kmod/tracker.c 'if (protected && nr_writable > nr_clean)' 'if (!block)'
 
+mutant wishes_of_others_do_not_count 2 writers_mm mm.leaves_the_wishes_of_others
+edit kmod/mappings.c '} else if (armed && !map->was_shared_prot) {' '} else if (armed) {'
+
 mutant entries_go_unnoticed 6 writers_mm mm.unmaps_what_it_wrote
 edit kmod/notifier.c '	atomic64_add(mark_range(vmm, range->start, range->end),
 		     &vmm->owner->unmapped);' ''
