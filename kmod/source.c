@@ -62,7 +62,7 @@ static int check_blocks(struct vmmig_session *s,
 		if (vmmig_block_scannable(block, who, sizeof(who)) ==
 		    VMMIG_SCAN_BLOCKED) {
 			NL_SET_ERR_MSG_FMT(extack,
-					   "RAM block %.16s: mapped privately or read-only by %.28s",
+					   "RAM %.11s: mapped privately or read-only by %.29s",
 					   block->id, who);
 			return -EBUSY;
 		}

@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -149,10 +151,16 @@ TEST_F(refuse, block_ids)
 
 TEST_F(refuse, mapped_privately)
 {
-	char *p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, self->m.block[0].src, 0);
+	char *p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, self->m.block[0].src, 0), *at;
 
-	REFUSED(EBUSY, "mapped privately or read-only by", move_send(&self->m));
-	EXPECT_TRUE(!!strstr(self->m.err.text, "refuse"));
+	REFUSED(EBUSY, "mapped privately or read-only by refuse (pid ", move_send(&self->m));
+	/* A number that is cut off is that of another process */
+	self->m.block[0].id = "a-name-that-is-longer-than-most";
+	prctl(PR_SET_NAME, "fifteen-letters");
+	REFUSED(EBUSY, "fifteen-letters (pid ", move_send(&self->m));
+	at = strchr(self->m.err.text, '(');
+	EXPECT_EQ(getpid(), at ? atoi(at + 5) : 0);
+	EXPECT_TRUE(at && strchr(at, ')'));
 	munmap(p, PAGE);
 }
 
