@@ -66,7 +66,8 @@ struct vmmig_counters {
  * @best_clean_ns: source; shortest time that cleaning a chunk took
  * @why: why @err, a sentence
  *
- * Everything but @count is used by @work only.
+ * While @work runs, others look at @count, and use @sock to set its rate, to
+ * shut it down and for last words. Between works all is the session's own.
  */
 struct vmmig_stream {
 	struct vmmig_session *session;
