@@ -16,7 +16,7 @@
 #define PREPARED_MS	120000
 #define CONNECT_MS	10000
 #define RECEIVING_MS	60000
-#define LOGGING_MS	3000
+#define LOGGING_MS	10000
 
 static void on_session(const struct vmmig_session *s, void *arg)
 {
