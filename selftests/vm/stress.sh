@@ -137,7 +137,7 @@ stress_guest() {
 	pick '' native threads io_uring vhost-user; backend=$PICK
 	pick off on; reporting=$PICK
 	pick '' 128M; vmem=$PICK
-	pick '' '' 160M; [ -z "$PICK" ] || opts+=(--memory-high "$PICK")
+	pick '' '' 160M; [ -z "$PICK" ] || opts+=(--memory-max "$PICK")
 	GUEST_NEEDS=''
 	pick '' --scsi; scsi=$PICK
 	pick '' --vga; vga=$PICK
