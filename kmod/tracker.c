@@ -118,14 +118,13 @@ bool vmmig_tracker_skip(struct vmmig_block *block, unsigned long chunk)
 	return false;
 }
 
-static unsigned long clean_and_record(struct vmmig_block *block,
-				      unsigned long chunk,
-				      unsigned long *dirty)
+/* @dirty: a bit for each page from @first on. Returns how many entries were. */
+static unsigned long clean_and_record(struct vmmig_block *block, pgoff_t first,
+				      pgoff_t nr, unsigned long *dirty)
 {
-	pgoff_t first = vmmig_chunk_first(chunk), start = 0, end = 0;
+	pgoff_t start = 0, end = 0;
 
-	return clean_record_shared_mapping_range(block->mapping, first,
-						 vmmig_chunk_pages(block, chunk),
+	return clean_record_shared_mapping_range(block->mapping, first, nr,
 						 first, dirty, &start, &end);
 }
 
@@ -286,7 +285,7 @@ int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 
 	bitmap_zero(res->dirty, VMMIG_CHUNK_PAGES);
 	start = ktime_get_ns();
-	cleaned = clean_and_record(block, chunk, res->dirty);
+	cleaned = clean_and_record(block, first, nr, res->dirty);
 	res->clean_ns = ktime_get_ns() - start;
 	protected = wp_shared_mapping_range(block->mapping, first, nr);
 
@@ -399,20 +398,18 @@ void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
 	unsigned long last = chunk + nr_chunks, slice;
 
 	for (; chunk < last; chunk += slice) {
-		pgoff_t first = vmmig_chunk_first(chunk), start = 0, end = 0;
-		unsigned long nr_clean, nr_writable = 0;
-		pgoff_t nr;
+		pgoff_t first = vmmig_chunk_first(chunk), nr;
+		unsigned long cleaned, writable = 0;
 
 		slice = min(last - chunk, SLICE_CHUNKS);
 		nr = min(slice * VMMIG_CHUNK_PAGES, block->nr_pages - first);
 		keep_reported(block, chunk, chunk + slice);
-		nr_clean = clean_record_shared_mapping_range(
-			block->mapping, first, nr, first,
-			vmmig_chunk_bits(block->again, chunk), &start, &end);
+		cleaned = clean_and_record(block, first, nr,
+					   vmmig_chunk_bits(block->again, chunk));
 		if (protect || protected)
-			nr_writable = wp_shared_mapping_range(block->mapping,
-							      first, nr);
-		if (protected && nr_writable > nr_clean)
+			writable = wp_shared_mapping_range(block->mapping,
+							   first, nr);
+		if (protected && writable > cleaned)
 			vmmig_block_mark_written(block, first, nr);
 		keep_found(block, chunk, chunk + slice);
 		cond_resched();

@@ -21,7 +21,7 @@ mutant visits_do_not_protect 3 writers writer.direct_io.nothing_is_missed
 edit kmod/tracker.c 'protected = wp_shared_mapping_range(block->mapping, first, nr);' 'protected = 0;'
 
 mutant visits_protect_and_do_not_clean 3 writers writer.hot_set.nothing_is_missed
-edit kmod/tracker.c 'cleaned = clean_and_record(block, chunk, res->dirty);' 'cleaned = 0;'
+edit kmod/tracker.c 'cleaned = clean_and_record(block, first, nr, res->dirty);' 'cleaned = 0;'
 
 mutant references_do_not_count 3 writers writer.direct_io.nothing_is_missed
 edit kmod/tracker.c '	return refs > mapped + folio_nr_pages(folio) + ours ||
@@ -41,7 +41,7 @@ edit kmod/scan.c 'return s->tracking == VMMIG_TRACKING_RING &&' 'return s->track
 # As if the host had been migrating each page when the first scan came by
 mutant entries_of_migrations_do_not_count 2,5 host_mm mm.written_between_the_last_two_scans
 edit kmod/tracker.c 'if (protect || protected)' 'if (protected)'
-edit kmod/tracker.c 'if (protected && nr_writable > nr_clean)' 'if (!block)'
+edit kmod/tracker.c 'if (protected && writable > cleaned)' 'if (!block)'
 
 mutant wishes_of_others_do_not_count 2 writers_mm mm.leaves_the_wishes_of_others
 edit kmod/mappings.c '} else if (armed && !map->was_shared_prot) {' '} else if (armed) {'
