@@ -219,6 +219,16 @@ static bool is_watched_by_others(struct vm_area_struct *vma)
 		!(vma->vm_flags & VM_SOFTDIRTY));
 }
 
+/* Protected, and there is no other reason for it? */
+static bool could_be_ours(struct vm_area_struct *vma)
+{
+	const vm_flags_t ours = VM_SHARED | VM_WRITE;
+
+	return (vma->vm_flags & ours) == ours &&
+	       is_write_notify(vma, vma->vm_flags) &&
+	       !is_watched_by_others(vma);
+}
+
 /* Leaves alone what had its protection or flag from somebody else. */
 static void undo_write_notify(struct vm_area_struct *vma,
 			      const struct vmmig_map *map)
@@ -232,7 +242,7 @@ static void undo_write_notify(struct vm_area_struct *vma,
 
 /* What was there before us: seen now, or remembered from the last time. */
 static void remember_before(struct vmmig_map *map,
-			    const struct vm_area_struct *vma,
+			    struct vm_area_struct *vma,
 			    const struct vmmig_map_table *old, bool armed)
 {
 	const struct vmmig_map *was =
@@ -243,7 +253,7 @@ static void remember_before(struct vmmig_map *map,
 	if (was) {
 		map->was_shared_prot |= was->was_shared_prot;
 		map->was_huge_allowed |= was->was_huge_allowed;
-	} else if (armed && !map->was_shared_prot) {
+	} else if (armed && could_be_ours(vma)) {
 		/* Moved or inherited from one of ours, most likely. */
 		map->was_shared_prot = true;
 		map->was_huge_allowed = true;
@@ -581,7 +591,6 @@ static void restore_mm(struct vmmig_mappings *maps, struct mm_struct *mm,
 	};
 	VMA_ITERATOR(vmi, mm, 0);
 	struct vm_area_struct *vma;
-	const vm_flags_t ours = VM_SHARED | VM_WRITE;
 
 	mmap_write_lock(mm);
 	if (!table && check_stable_address_space(mm))
@@ -595,8 +604,7 @@ static void restore_mm(struct vmmig_mappings *maps, struct mm_struct *mm,
 			continue;
 		if (map && map->block == block)
 			undo_write_notify(vma, map);
-		else if ((vma->vm_flags & ours) == ours &&
-			 is_write_notify(vma, vma->vm_flags))
+		else if (could_be_ours(vma))
 			/* Moved or forked since the last sync. */
 			undo_write_notify(vma, &inherited);
 	}

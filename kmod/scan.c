@@ -22,16 +22,14 @@
  * @block: the block
  * @chunk: first chunk
  * @nr_chunks: how many
- * @protect: make entries read-only too
- * @protected: the scan before has made them so
+ * @kind: of the scan
  */
 struct scanner {
 	struct work_struct work;
 	struct vmmig_block *block;
 	unsigned long chunk;
 	unsigned long nr_chunks;
-	bool protect;
-	bool protected;
+	enum vmmig_final_kind kind;
 };
 
 static void scanner_work(struct work_struct *work)
@@ -39,11 +37,10 @@ static void scanner_work(struct work_struct *work)
 	struct scanner *scanner = container_of(work, struct scanner, work);
 
 	vmmig_tracker_final_scan(scanner->block, scanner->chunk,
-				 scanner->nr_chunks, scanner->protect,
-				 scanner->protected);
+				 scanner->nr_chunks, scanner->kind);
 }
 
-static void scan_block(struct vmmig_block *block, bool protect, bool protected)
+static void scan_block(struct vmmig_block *block, enum vmmig_final_kind kind)
 {
 	struct scanner scanners[MAX_SCANNERS];
 	unsigned long chunk = 0, share;
@@ -56,8 +53,7 @@ static void scan_block(struct vmmig_block *block, bool protect, bool protected)
 
 		scanner->block = block;
 		scanner->chunk = chunk;
-		scanner->protect = protect;
-		scanner->protected = protected;
+		scanner->kind = kind;
 		scanner->nr_chunks = min(share, block->nr_chunks - chunk);
 		chunk += scanner->nr_chunks;
 		INIT_WORK_ONSTACK(&scanner->work, scanner_work);
@@ -113,6 +109,15 @@ static bool is_logged(struct vmmig_session *s)
 	       !vmmig_vm_check_logging(s->kvm, s->obs.vmm, &logging) && logging;
 }
 
+static enum vmmig_final_kind choose_kind(struct vmmig_session *s)
+{
+	if (s->pass.kind == VMMIG_PASS_FINAL && !s->trusts_ring)
+		return VMMIG_FINAL_CHECK;
+	/* Does another scan follow? */
+	return READ_ONCE(s->hold) && !is_logged(s) ? VMMIG_FINAL_PROTECT :
+						     VMMIG_FINAL_CLEAN;
+}
+
 /**
  * vmmig_final_scan - find all pages that were written, with no writer left
  * @s: a source whose VM is stopped
@@ -124,12 +129,10 @@ static bool is_logged(struct vmmig_session *s)
  */
 int vmmig_final_scan(struct vmmig_session *s)
 {
-	/* Another scan will follow */
-	bool protect = READ_ONCE(s->hold) && !is_logged(s);
-	bool protected = s->pass.kind == VMMIG_PASS_FINAL && !s->trusts_ring;
+	enum vmmig_final_kind kind = choose_kind(s);
 	unsigned int i;
 
-	s->trusts_ring = !protect;
+	s->trusts_ring = kind == VMMIG_FINAL_CLEAN;
 	for (i = 0; i < s->nr_blocks; i++) {
 		struct vmmig_block *block = &s->blocks[i];
 		enum vmmig_scan before, after;
@@ -137,7 +140,7 @@ int vmmig_final_scan(struct vmmig_session *s)
 		before = check_block(s, block);
 		if (before == VMMIG_SCAN_BLOCKED)
 			return -EBUSY;
-		scan_block(block, protect, protected);
+		scan_block(block, kind);
 		after = check_block(s, block);
 		if (after == VMMIG_SCAN_BLOCKED)
 			return -EBUSY;
@@ -152,13 +155,14 @@ int vmmig_final_scan(struct vmmig_session *s)
  * vmmig_final_scan_estimate - how long would a final scan take?
  * @clean_ns: time for one chunk that is well in use
  * @pages: pages in use
+ * @protects: it write-protects too, which takes as long as cleaning
  *
- * Return: nanoseconds, with as much again for what else there is to do.
+ * Return: nanoseconds, with as much again for the confirming scan.
  */
-u64 vmmig_final_scan_estimate(u64 clean_ns, u64 pages)
+u64 vmmig_final_scan_estimate(u64 clean_ns, u64 pages, bool protects)
 {
 	u64 chunks = DIV_ROUND_UP_ULL(pages, VMMIG_CHUNK_PAGES);
 
-	return div_u64(2 * clean_ns * chunks,
+	return div_u64((protects ? 4 : 2) * clean_ns * chunks,
 		       min_t(unsigned int, MAX_SCANNERS, num_online_cpus()));
 }

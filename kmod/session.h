@@ -66,8 +66,10 @@ struct vmmig_counters {
  * @best_clean_ns: source; shortest time that cleaning a chunk took
  * @why: why @err, a sentence
  *
- * While @work runs, others look at @count, and use @sock to set its rate, to
- * shut it down and for last words. Between works all is the session's own.
+ * Others read @count at any time, and use @sock under the session's sock_lock to
+ * set its rate, to shut it down and for last words. The rest belongs to whoever
+ * serves the stream: @work, or for the first one the session's own work, which
+ * has all of them between passes.
  */
 struct vmmig_stream {
 	struct vmmig_session *session;
@@ -151,8 +153,8 @@ struct vmmig_figures {
  * @state: changed by session_set_state() only
  * @error: negative errno of the failure
  * @reason: sentence of the failure
- * @sock_lock: protects the sockets of @streams against their release; only
- *	requests need it, the session's work is what releases them
+ * @sock_lock: protects the sockets of @streams against their release; for all
+ *	but the session's works, which have them until they release them
  * @visit_lock: held by the stream that visits a chunk
  * @wait: the session's work waits here, for requests and for its streams; and
  *	who waits for @given_back
@@ -309,7 +311,7 @@ int vmmig_stream_pass(struct vmmig_stream *stream);
 
 /* scan.c */
 int vmmig_final_scan(struct vmmig_session *s);
-u64 vmmig_final_scan_estimate(u64 clean_ns, u64 pages);
+u64 vmmig_final_scan_estimate(u64 clean_ns, u64 pages, bool protects);
 
 /* netlink.c */
 void vmmig_netlink_notify(struct vmmig_session *s);

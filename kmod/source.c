@@ -233,7 +233,8 @@ static void end_pass(struct vmmig_session *s, u64 interval)
 	for (i = 0; i < s->nr_streams; i++)
 		best = min(best, s->streams[i].best_clean_ns);
 	if (best != U64_MAX)
-		fig->scan_ns = vmmig_final_scan_estimate(best, count_used(s));
+		fig->scan_ns = vmmig_final_scan_estimate(best, count_used(s),
+				s->tracking != VMMIG_TRACKING_RING);
 	fig->ring_events = s->obs.kvm ? atomic64_read(&s->obs.events) : 0;
 	fig->unmapped_pages = atomic64_read(&s->maps.unmapped);
 	if (pass->kind == VMMIG_PASS_BULK) {

@@ -364,24 +364,46 @@ static void keep_found(struct vmmig_block *block, unsigned long chunk,
 	}
 }
 
+/*
+ * The pages that were found are sent anyway. Of all others, each range with an
+ * entry that is writable counts as written.
+ */
+static void check_rest(struct vmmig_block *block, unsigned long chunk,
+		       pgoff_t nr)
+{
+	const unsigned long *found = vmmig_chunk_bits(block->again, chunk);
+	pgoff_t first = vmmig_chunk_first(chunk);
+	unsigned long from, to;
+
+	for_each_clear_bitrange(from, to, found, nr) {
+		if (wp_shared_mapping_range(block->mapping, first + from,
+					    to - from))
+			vmmig_block_mark_written(block, first + from,
+						 to - from);
+		cond_resched();
+	}
+}
+
 /**
  * vmmig_tracker_final_scan - find what was written, with no writer left
  * @block: the block
  * @chunk: first chunk
  * @nr_chunks: number of chunks
- * @protect: arm as well
- * @protected: the scan before has armed
+ * @kind: whether to arm as well
  *
  * The vCPUs are stopped and the devices drained, so there is nothing to arm
  * and cleaning is enough, if another scan follows also: what a CPU writes then
  * makes entries dirty, and KVM reports what it writes by itself. It does not
  * without a ring: saving the state of a vCPU may end its nested guest, and
- * that is written through an entry that is not made dirty (kvm_vcpu_map()).
+ * that is written through an entry that is not made dirty (kvm_vcpu_map()). So
+ * entries are protected, and the write finds none that is writable, or faults.
  *
  * A page that was being migrated when the scan before came by had no entries
  * to protect, and may have got one that is writable and clean since
  * (remove_migration_pte(), mm/migrate.c). Nobody tells what was written through
- * that, but this scan protects more entries than it cleans: all is sent then.
+ * that, so such entries are looked for. Not by comparing how many are protected
+ * and cleaned: an entry of a page under migration may look dirty and not
+ * writable, and would hide one of the others.
  *
  * Ranges that do not overlap may be scanned at the same time. What is found
  * joins the pages that had a surplus reference: all of them are to be sent. The
@@ -392,26 +414,24 @@ static void keep_found(struct vmmig_block *block, unsigned long chunk,
  *	MMU notifiers.
  */
 void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
-			      unsigned long nr_chunks, bool protect,
-			      bool protected)
+			      unsigned long nr_chunks,
+			      enum vmmig_final_kind kind)
 {
 	unsigned long last = chunk + nr_chunks, slice;
 
 	for (; chunk < last; chunk += slice) {
 		pgoff_t first = vmmig_chunk_first(chunk), nr;
-		unsigned long cleaned, writable = 0;
 
 		slice = min(last - chunk, SLICE_CHUNKS);
 		nr = min(slice * VMMIG_CHUNK_PAGES, block->nr_pages - first);
 		keep_reported(block, chunk, chunk + slice);
-		cleaned = clean_and_record(block, first, nr,
-					   vmmig_chunk_bits(block->again, chunk));
-		if (protect || protected)
-			writable = wp_shared_mapping_range(block->mapping,
-							   first, nr);
-		if (protected && writable > cleaned)
-			vmmig_block_mark_written(block, first, nr);
+		clean_and_record(block, first, nr,
+				 vmmig_chunk_bits(block->again, chunk));
 		keep_found(block, chunk, chunk + slice);
+		if (kind == VMMIG_FINAL_PROTECT)
+			wp_shared_mapping_range(block->mapping, first, nr);
+		else if (kind == VMMIG_FINAL_CHECK)
+			check_rest(block, chunk, nr);
 		cond_resched();
 	}
 }

@@ -30,14 +30,27 @@ struct vmmig_visit_result {
 	bool fallback;
 };
 
+/**
+ * enum vmmig_final_kind - what a final scan does about writes to come
+ * @VMMIG_FINAL_CLEAN: nothing; who writes tells, by a dirty entry or the ring
+ * @VMMIG_FINAL_PROTECT: makes all entries read-only
+ * @VMMIG_FINAL_CHECK: as the scan before has done so, an entry that is writable
+ *	and clean was written by somebody who does not tell
+ */
+enum vmmig_final_kind {
+	VMMIG_FINAL_CLEAN,
+	VMMIG_FINAL_PROTECT,
+	VMMIG_FINAL_CHECK,
+};
+
 bool vmmig_tracker_pending(const struct vmmig_block *block,
 			   unsigned long chunk);
 bool vmmig_tracker_skip(struct vmmig_block *block, unsigned long chunk);
 int vmmig_tracker_visit(struct vmmig_block *block, unsigned long chunk,
 			struct vmmig_visit_result *res, char *why, size_t len);
 void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
-			      unsigned long nr_chunks, bool protect,
-			      bool protected);
+			      unsigned long nr_chunks,
+			      enum vmmig_final_kind kind);
 void vmmig_tracker_final_visit(struct vmmig_block *block, unsigned long chunk,
 			       struct vmmig_visit_result *res);
 

@@ -228,7 +228,7 @@ suite_vm() {
 
 # Guests that move, and what they do not move for, on a kernel that watches. A move
 # takes minutes there: what is rolled back at each step is for the others
-suite_paths() { VM_TIMEOUT=$(patience "$1" 900) pair_run "$1" "$1" soak=2 refusals; }
+suite_paths() { VM_TIMEOUT=$(patience "$1" 1500) pair_run "$1" "$1" soak=2 refusals; }
 
 suite_soak() {
 	VM_TIMEOUT=$((600 + ${N:-100} * 30)) pair_run "${SOAK_A:-trixie}" "${SOAK_B:-trixie}" "soak=${N:-100}"

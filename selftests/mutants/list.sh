@@ -40,11 +40,11 @@ edit kmod/scan.c 'return s->tracking == VMMIG_TRACKING_RING &&' 'return s->track
 
 # As if the host had been migrating each page when the first scan came by
 mutant entries_of_migrations_do_not_count 2,5 host_mm mm.written_between_the_last_two_scans
-edit kmod/tracker.c 'if (protect || protected)' 'if (protected)'
-edit kmod/tracker.c 'if (protected && writable > cleaned)' 'if (!block)'
+edit kmod/tracker.c 'if (kind == VMMIG_FINAL_PROTECT)' 'if (!block)'
+edit kmod/tracker.c 'else if (kind == VMMIG_FINAL_CHECK)' 'else if (!block)'
 
 mutant wishes_of_others_do_not_count 2 writers_mm mm.leaves_the_wishes_of_others
-edit kmod/mappings.c '} else if (armed && !map->was_shared_prot) {' '} else if (armed) {'
+edit kmod/mappings.c '} else if (armed && could_be_ours(vma)) {' '} else if (armed) {'
 
 mutant entries_go_unnoticed 6 writers_mm mm.unmaps_what_it_wrote
 edit kmod/notifier.c '	atomic64_add(mark_range(vmm, range->start, range->end),
