@@ -47,7 +47,7 @@ check-matrix:
 
 # Kernels with KASAN, lockdep, kmemleak and failing allocations, and with KCSAN
 check-debug:
-	scripts/check roots debug kernel-kasan paths-kasan stress-kasan kernel-kcsan
+	scripts/check roots debug kernel-kasan stress-kasan kernel-kcsan
 
 # Tests that cannot fail prove nothing
 check-mutants:

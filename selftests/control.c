@@ -105,7 +105,7 @@ static void cancel(struct __test_metadata *_metadata, struct move *m,
 	int64_t from;
 
 	/* A source has half a second to end its chunk and to say so */
-	m->rate = p->state != IN(BULK) ? 0 : slow_host() ? 16 * MIB : 4 * MIB;
+	m->rate = p->state != IN(BULK) ? 0 : slow_host() ? 64 * MIB : 4 * MIB;
 	ASSERT_EQ(0, move_sockets(m));
 	if (!p->no_peer || !p->at_source)
 		ASSERT_EQ(0, move_receive(m)) TH_LOG("%s: %s", p->what, m->err.text);

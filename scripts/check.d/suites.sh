@@ -226,17 +226,14 @@ suite_vm() {
 	esac
 }
 
-# Guests that move, and what they do not move for, on a kernel that watches. A move
-# takes minutes there: what is rolled back at each step is for the others
-suite_paths() { VM_TIMEOUT=$(patience "$1" 1500) pair_run "$1" "$1" soak=2 refusals; }
-
 suite_soak() {
 	VM_TIMEOUT=$((600 + ${N:-100} * 30)) pair_run "${SOAK_A:-trixie}" "${SOAK_B:-trixie}" "soak=${N:-100}"
 }
 
 suite_stress() {
-	local root=${1:-trixie}
+	local root=${1:-trixie} seconds
+	seconds=${SECONDS_EACH:-$(patience "$root" 300)}
 	# The guest may have a guest
-	VM_APPEND=lab.nested VM_TIMEOUT=$(patience "$root" $((600 + ${SECONDS_EACH:-300}))) \
-		pair_run "$root" "$root" "stress=${SEED:-1}:${SECONDS_EACH:-300}"
+	VM_APPEND=lab.nested VM_TIMEOUT=$(patience "$root" $((600 + seconds))) \
+		pair_run "$root" "$root" "stress=${SEED:-1}:$seconds"
 }
