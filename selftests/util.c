@@ -27,7 +27,8 @@ int64_t now_ms(void)
 
 bool slow_host(void)
 {
-	return !access("/sys/kernel/debug/kmemleak", F_OK);
+	return !access("/sys/kernel/debug/kmemleak", F_OK) ||
+	       !access("/sys/module/kcsan", F_OK);
 }
 
 /* Between two looks at something that is waited for */
