@@ -219,7 +219,10 @@ static bool is_watched_by_others(struct vm_area_struct *vma)
 		!(vma->vm_flags & VM_SOFTDIRTY));
 }
 
-/* Protected, and there is no other reason for it? */
+/*
+ * Protected, and there is no other reason for it? One of ours that was moved and
+ * then made read-only, or watched by others, can't be told from theirs.
+ */
 static bool could_be_ours(struct vm_area_struct *vma)
 {
 	const vm_flags_t ours = VM_SHARED | VM_WRITE;
@@ -573,9 +576,7 @@ int vmmig_mappings_sync(struct vmmig_mappings *maps, char *why, size_t len)
 
 	if (lost && maps->armed) {
 		maps->news++;
-		for (i = 0; i < maps->nr_blocks; i++)
-			vmmig_block_mark_written(&maps->blocks[i], 0,
-						 maps->blocks[i].nr_pages);
+		vmmig_blocks_mark_written(maps->blocks, maps->nr_blocks);
 	}
 	maps->armed = true;
 	return 0;

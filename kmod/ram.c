@@ -283,6 +283,21 @@ void vmmig_block_mark_written(struct vmmig_block *block, pgoff_t first,
 }
 
 /**
+ * vmmig_blocks_mark_written - report all of RAM as written
+ * @blocks: the blocks
+ * @nr: how many
+ *
+ * Context: Any.
+ */
+void vmmig_blocks_mark_written(struct vmmig_block *blocks, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		vmmig_block_mark_written(&blocks[i], 0, blocks[i].nr_pages);
+}
+
+/**
  * vmmig_block_count_written - pages reported as written and not yet visited
  * @block: the block
  *

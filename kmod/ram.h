@@ -92,6 +92,7 @@ bool vmmig_block_has_gone_pages(const struct vmmig_block *block);
 u64 vmmig_block_pages_used(struct vmmig_block *block);
 void vmmig_block_mark_written(struct vmmig_block *block, pgoff_t first,
 			      pgoff_t nr);
+void vmmig_blocks_mark_written(struct vmmig_block *blocks, unsigned int nr);
 u64 vmmig_block_count_written(const struct vmmig_block *block);
 
 #endif /* VMMIG_RAM_H */

@@ -132,6 +132,9 @@ int vmmig_final_scan(struct vmmig_session *s)
 	enum vmmig_final_kind kind = choose_kind(s);
 	unsigned int i;
 
+	/* The scan before relied on logging, which has gone off since. */
+	if (kind == VMMIG_FINAL_PROTECT && s->pass.kind == VMMIG_PASS_FINAL)
+		vmmig_blocks_mark_written(s->blocks, s->nr_blocks);
 	s->trusts_ring = kind == VMMIG_FINAL_CLEAN;
 	for (i = 0; i < s->nr_blocks; i++) {
 		struct vmmig_block *block = &s->blocks[i];
@@ -152,12 +155,12 @@ int vmmig_final_scan(struct vmmig_session *s)
 }
 
 /**
- * vmmig_final_scan_estimate - how long would a final scan take?
+ * vmmig_final_scan_estimate - how long would both scans of a stopped VM take?
  * @clean_ns: time for one chunk that is well in use
  * @pages: pages in use
- * @protects: it write-protects too, which takes as long as cleaning
+ * @protects: they write-protect too, which takes as long as cleaning
  *
- * Return: nanoseconds, with as much again for the confirming scan.
+ * Return: nanoseconds, the final and the confirming scan together.
  */
 u64 vmmig_final_scan_estimate(u64 clean_ns, u64 pages, bool protects)
 {

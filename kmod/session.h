@@ -153,8 +153,9 @@ struct vmmig_figures {
  * @state: changed by session_set_state() only
  * @error: negative errno of the failure
  * @reason: sentence of the failure
- * @sock_lock: protects the sockets of @streams against their release; for all
- *	but the session's works, which have them until they release them
+ * @sock_lock: protects the sockets of @streams against their release; for
+ *	requests and the kick, as the session's works have them until they release
+ *	them
  * @visit_lock: held by the stream that visits a chunk
  * @wait: the session's work waits here, for requests and for its streams; and
  *	who waits for @given_back

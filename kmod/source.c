@@ -257,13 +257,8 @@ static void end_pass(struct vmmig_session *s, u64 interval)
  */
 static void doubt_ring(struct vmmig_session *s)
 {
-	unsigned int i;
-
-	if (!s->trusts_ring)
-		return;
-	for (i = 0; i < s->nr_blocks; i++)
-		vmmig_block_mark_written(&s->blocks[i], 0,
-					 s->blocks[i].nr_pages);
+	if (s->trusts_ring)
+		vmmig_blocks_mark_written(s->blocks, s->nr_blocks);
 }
 
 /* Who maps the RAM now? Slots that changed make a pass a full one. */

@@ -365,8 +365,8 @@ static void keep_found(struct vmmig_block *block, unsigned long chunk,
 }
 
 /*
- * The pages that were found are sent anyway. Of all others, each range with an
- * entry that is writable counts as written.
+ * Protects all again. The pages that were found are sent anyway. Of all others,
+ * each range with an entry that is writable counts as written.
  */
 static void check_rest(struct vmmig_block *block, unsigned long chunk,
 		       pgoff_t nr)
@@ -375,6 +375,11 @@ static void check_rest(struct vmmig_block *block, unsigned long chunk,
 	pgoff_t first = vmmig_chunk_first(chunk);
 	unsigned long from, to;
 
+	for_each_set_bitrange(from, to, found, nr) {
+		wp_shared_mapping_range(block->mapping, first + from,
+					to - from);
+		cond_resched();
+	}
 	for_each_clear_bitrange(from, to, found, nr) {
 		if (wp_shared_mapping_range(block->mapping, first + from,
 					    to - from))
@@ -392,11 +397,11 @@ static void check_rest(struct vmmig_block *block, unsigned long chunk,
  * @kind: whether to arm as well
  *
  * The vCPUs are stopped and the devices drained, so there is nothing to arm
- * and cleaning is enough, if another scan follows also: what a CPU writes then
+ * and cleaning is enough, also if another scan follows: what a CPU writes then
  * makes entries dirty, and KVM reports what it writes by itself. It does not
  * without a ring: saving the state of a vCPU may end its nested guest, and
  * that is written through an entry that is not made dirty (kvm_vcpu_map()). So
- * entries are protected, and the write finds none that is writable, or faults.
+ * entries are protected: the write has to fault, and that makes the entry dirty.
  *
  * A page that was being migrated when the scan before came by had no entries
  * to protect, and may have got one that is writable and clean since

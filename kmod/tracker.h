@@ -33,9 +33,10 @@ struct vmmig_visit_result {
 /**
  * enum vmmig_final_kind - what a final scan does about writes to come
  * @VMMIG_FINAL_CLEAN: nothing; who writes tells, by a dirty entry or the ring
- * @VMMIG_FINAL_PROTECT: makes all entries read-only
- * @VMMIG_FINAL_CHECK: as the scan before has done so, an entry that is writable
- *	and clean was written by somebody who does not tell
+ * @VMMIG_FINAL_PROTECT: makes all entries read-only but those of pages that are
+ *	being migrated
+ * @VMMIG_FINAL_CHECK: the same, and as the scan before has done so, an entry that
+ *	is writable and clean may have been written by somebody who does not tell
  */
 enum vmmig_final_kind {
 	VMMIG_FINAL_CLEAN,

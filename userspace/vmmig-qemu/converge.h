@@ -35,7 +35,7 @@ struct converge_rules {
  * @pass_planned: pages of the current pass
  * @remaining: pages to send if the VM stopped now
  * @dirty_rate: pages per second written
- * @scan_ns: time of a scan over all RAM
+ * @scan_ns: time of both scans over all RAM
  */
 struct converge_sample {
 	int64_t elapsed_ns;
