@@ -31,9 +31,7 @@ mutant pinned_pages_are_sent_once 3 writers writer.direct_io.nothing_is_missed
 edit kmod/tracker.c 'bitmap_copy(pinned, again, VMMIG_CHUNK_PAGES);' 'bitmap_zero(pinned, VMMIG_CHUNK_PAGES);'
 
 mutant logging_may_go_off 5 ring ring.of_1024.logging_goes_off_between_the_last_scans
-edit kmod/source.c 'if (!s->trusts_ring)
-		return;' 'if (s)
-		return;'
+edit kmod/source.c 'if (s->trusts_ring)' 'if (!s)'
 
 mutant there_is_always_a_ring 5 host_mm mm.written_between_the_last_two_scans
 edit kmod/scan.c 'return s->tracking == VMMIG_TRACKING_RING &&' 'return s->tracking != VMMIG_TRACKING_RING ||'
