@@ -156,16 +156,20 @@ int vmmig_final_scan(struct vmmig_session *s)
 
 /**
  * vmmig_final_scan_estimate - how long would both scans of a stopped VM take?
+ * @s: the session
  * @clean_ns: time for one chunk that is well in use
  * @pages: pages in use
- * @protects: they write-protect too, which takes as long as cleaning
+ *
+ * Without a ring they write-protect too, which takes as long as cleaning.
  *
  * Return: nanoseconds, the final and the confirming scan together.
  */
-u64 vmmig_final_scan_estimate(u64 clean_ns, u64 pages, bool protects)
+u64 vmmig_final_scan_estimate(const struct vmmig_session *s, u64 clean_ns,
+			      u64 pages)
 {
+	unsigned int walks = s->tracking == VMMIG_TRACKING_RING ? 2 : 4;
 	u64 chunks = DIV_ROUND_UP_ULL(pages, VMMIG_CHUNK_PAGES);
 
-	return div_u64((protects ? 4 : 2) * clean_ns * chunks,
+	return div_u64(walks * clean_ns * chunks,
 		       min_t(unsigned int, MAX_SCANNERS, num_online_cpus()));
 }

@@ -312,7 +312,8 @@ int vmmig_stream_pass(struct vmmig_stream *stream);
 
 /* scan.c */
 int vmmig_final_scan(struct vmmig_session *s);
-u64 vmmig_final_scan_estimate(u64 clean_ns, u64 pages, bool protects);
+u64 vmmig_final_scan_estimate(const struct vmmig_session *s, u64 clean_ns,
+			      u64 pages);
 
 /* netlink.c */
 void vmmig_netlink_notify(struct vmmig_session *s);

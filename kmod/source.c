@@ -220,7 +220,6 @@ static void end_pass(struct vmmig_session *s, u64 interval)
 	struct vmmig_counters sum;
 	u64 ns = ktime_get_ns() - pass->start_ns;
 	u64 pages, scan_ns, host, best = U64_MAX;
-	bool protects = s->tracking != VMMIG_TRACKING_RING;
 	unsigned int i;
 
 	vmmig_session_sum(s, &sum);
@@ -234,8 +233,8 @@ static void end_pass(struct vmmig_session *s, u64 interval)
 	for (i = 0; i < s->nr_streams; i++)
 		best = min(best, s->streams[i].best_clean_ns);
 	if (best != U64_MAX)
-		fig->scan_ns = vmmig_final_scan_estimate(best, count_used(s),
-							 protects);
+		fig->scan_ns = vmmig_final_scan_estimate(s, best,
+							 count_used(s));
 	fig->ring_events = s->obs.kvm ? atomic64_read(&s->obs.events) : 0;
 	fig->unmapped_pages = atomic64_read(&s->maps.unmapped);
 	if (pass->kind == VMMIG_PASS_BULK) {

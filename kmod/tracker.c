@@ -365,11 +365,11 @@ static void keep_found(struct vmmig_block *block, unsigned long chunk,
 }
 
 /*
- * Protects all again. The pages that were found are sent anyway. Of all others,
- * each range with an entry that is writable counts as written.
+ * The pages that were found are sent anyway. Of all others, each range with an
+ * entry that is writable counts as written.
  */
-static void check_rest(struct vmmig_block *block, unsigned long chunk,
-		       pgoff_t nr)
+static void protect_again(struct vmmig_block *block, unsigned long chunk,
+			  pgoff_t nr)
 {
 	const unsigned long *found = vmmig_chunk_bits(block->again, chunk);
 	pgoff_t first = vmmig_chunk_first(chunk);
@@ -436,7 +436,7 @@ void vmmig_tracker_final_scan(struct vmmig_block *block, unsigned long chunk,
 		if (kind == VMMIG_FINAL_PROTECT)
 			wp_shared_mapping_range(block->mapping, first, nr);
 		else if (kind == VMMIG_FINAL_CHECK)
-			check_rest(block, chunk, nr);
+			protect_again(block, chunk, nr);
 		cond_resched();
 	}
 }

@@ -234,6 +234,6 @@ suite_stress() {
 	local root=${1:-trixie} seconds
 	seconds=${SECONDS_EACH:-$(patience "$root" 300)}
 	# The guest may have a guest
-	VM_APPEND=lab.nested VM_TIMEOUT=$(patience "$root" $((600 + seconds))) \
+	VM_APPEND=lab.nested VM_TIMEOUT=$(($(patience "$root" 600) + seconds)) \
 		pair_run "$root" "$root" "stress=${SEED:-1}:$seconds"
 }
